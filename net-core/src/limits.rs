@@ -1,0 +1,30 @@
+//! The size of every table in this crate, and what happens when it is full.
+//!
+//! Socket counts and buffer sizes are the caller's: see `stack::Resources`.
+
+/// Addresses on one interface, both IP versions together. An address beyond it is refused with a log line.
+pub const ADDRESSES: usize = 6;
+/// DNS servers known at once: those set by hand and those learnt. More are ignored, in the order they came.
+pub const DNS_SERVERS: usize = 4;
+/// NTP servers kept from DHCP option 42. More are ignored.
+pub const NTP_SERVERS: usize = 4;
+/// Bytes of a host name that are sent with DHCP option 12 (RFC 1035 allows a label 63).
+pub const HOST_NAME: usize = 63;
+/// Listening ports at once. One more is [`Error::NoFreeSocket`](crate::Error::NoFreeSocket).
+pub const LISTENERS: usize = 8;
+/// Connection requests kept while every socket is busy. When a further one comes, the oldest is forgotten: its
+/// client sends it again after a second.
+pub const HELD_SYNS: usize = 8;
+/// Multicast groups joined at once, both IP versions together; IPv6 takes one for each of its addresses. One more
+/// is [`Error::NoFreeSocket`](crate::Error::NoFreeSocket).
+pub const MULTICAST_GROUPS: usize = 8;
+/// Echo requests in flight at once. One more waits for its turn.
+pub const PINGS: usize = 4;
+/// Largest ping payload, in bytes.
+pub const PING_PAYLOAD: usize = 1400;
+/// Events kept for readers that have not read them; a slower reader is told how many it missed.
+pub const EVENTS: usize = 16;
+/// Tasks that wait for events at once without polling. Further ones look again ten times a second.
+pub const EVENT_WAITERS: usize = 8;
+/// Received frames handled before the stack lets other tasks run.
+pub const FRAMES_PER_TURN: usize = 64;

@@ -1,0 +1,3 @@
+//! Network services on the traits of `net-core`. The first of them is not here yet; see the README.
+#![no_std]
+#![forbid(unsafe_code)]

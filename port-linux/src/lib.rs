@@ -1,6 +1,9 @@
 //! lunet on Linux.
 
 mod executor;
+pub mod host;
+mod netlink;
+mod routes;
 mod time_driver;
 
 pub use executor::block_on;

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use net_core::ipnet::IpNet;
+use net_core::cidr::IpInet;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto, socket,
 };
 use tokio::io::unix::AsyncFd;
+
+use crate::executor::watched;
 
 const HEADER: usize = 16;
 const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
@@ -55,7 +57,7 @@ pub(crate) fn set_mtu(index: u32, mtu: u32) -> io::Result<()> {
 }
 
 /// Gives a link an address. `false` when it had that address already.
-pub(crate) fn add_address(index: u32, address: IpNet) -> io::Result<bool> {
+pub(crate) fn add_address(index: u32, address: IpInet) -> io::Result<bool> {
     let flags = REQUEST | ACK | libc::NLM_F_CREATE as u16 | libc::NLM_F_EXCL as u16;
     match request(libc::RTM_NEWADDR, flags, &address_body(index, address)) {
         Ok(_) => Ok(true),
@@ -65,7 +67,7 @@ pub(crate) fn add_address(index: u32, address: IpNet) -> io::Result<bool> {
 }
 
 /// Takes an address from a link.
-pub(crate) fn remove_address(index: u32, address: IpNet) -> io::Result<()> {
+pub(crate) fn remove_address(index: u32, address: IpInet) -> io::Result<()> {
     request(libc::RTM_DELADDR, REQUEST | ACK, &address_body(index, address)).map(drop)
 }
 
@@ -82,7 +84,7 @@ impl Changes {
             | libc::RTMGRP_IPV6_ROUTE;
         let fd = open(SockFlag::SOCK_NONBLOCK)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups as u32))?;
-        Ok(Self(AsyncFd::new(fd)?))
+        Ok(Self(watched(fd)?))
     }
 
     /// Ready when something has changed since the last time. What it was is not told: look.
@@ -120,22 +122,22 @@ fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
 }
 
 /// `struct ifaddrmsg` (family, prefix length, flags, scope, index) and the address.
-fn address_body(index: u32, address: IpNet) -> Vec<u8> {
+fn address_body(index: u32, address: IpInet) -> Vec<u8> {
     let (family, flags) = match address {
-        IpNet::V4(_) => (libc::AF_INET, 0),
+        IpInet::V4(_) => (libc::AF_INET, 0),
         // The interface is a cable of two ends: no need to wait a second to learn that nobody else has the address.
-        IpNet::V6(_) => (libc::AF_INET6, libc::IFA_F_NODAD as u8),
+        IpInet::V6(_) => (libc::AF_INET6, libc::IFA_F_NODAD as u8),
     };
-    let mut body = vec![family as u8, address.prefix_len(), flags, 0];
+    let mut body = vec![family as u8, address.network_length(), flags, 0];
     body.extend(index.to_ne_bytes());
-    match address.addr() {
+    match address.address() {
         IpAddr::V4(addr) => attribute(&mut body, libc::IFA_LOCAL, &addr.octets()),
         IpAddr::V6(addr) => attribute(&mut body, libc::IFA_LOCAL, &addr.octets()),
     }
-    if let IpNet::V4(net) = address
-        && net.prefix_len() < 31
+    if let IpInet::V4(net) = address
+        && net.network_length() < 31
     {
-        attribute(&mut body, libc::IFA_BROADCAST, &net.broadcast().octets());
+        attribute(&mut body, libc::IFA_BROADCAST, &net.last_address().octets());
     }
     body
 }

@@ -4,20 +4,20 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use net_core::ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use net_core::cidr::{IpCidr, Ipv4Cidr, Ipv6Cidr};
 
 /// A line of a routing table.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) interface: String,
-    pub(crate) destination: IpNet,
+    pub(crate) destination: IpCidr,
     /// `None` when the destination is on the link.
     pub(crate) gateway: Option<IpAddr>,
 }
 
 impl Route {
     pub(crate) fn is_default(&self) -> bool {
-        self.destination.prefix_len() == 0
+        self.destination.network_length() == 0
     }
 }
 
@@ -41,7 +41,7 @@ fn parse_v4(line: &str) -> Option<Route> {
     let destination = address(0)?;
     let gateway = address(0)?;
     let mask = address(4)?;
-    let destination = Ipv4Net::with_netmask(destination, mask).ok()?;
+    let destination = Ipv4Cidr::new(destination, u32::from(mask).leading_ones() as u8).ok()?;
     Some(Route {
         interface,
         destination: destination.into(),
@@ -64,7 +64,7 @@ fn parse_v6(line: &str) -> Option<Route> {
         return None;
     }
     let next_hop = address(next_hop)?;
-    let destination = Ipv6Net::new(address(destination)?, u8::from_str_radix(length, 16).ok()?).ok()?;
+    let destination = Ipv6Cidr::new(address(destination)?, u8::from_str_radix(length, 16).ok()?).ok()?;
     Some(Route {
         interface: interface.to_owned(),
         destination: destination.into(),
@@ -75,13 +75,14 @@ fn parse_v6(line: &str) -> Option<Route> {
 /// The first network 10.0.N.0/24, N from 7, that no route but a default one leads into.
 ///
 /// `None` when all of 10.0.0.0/16 is in use.
-pub(crate) fn free_network(routes: &[Route]) -> Option<Ipv4Net> {
-    (7..=255).filter_map(|n| Ipv4Net::new(Ipv4Addr::new(10, 0, n, 0), 24).ok()).find(|candidate| {
+pub(crate) fn free_network(routes: &[Route]) -> Option<Ipv4Cidr> {
+    (7..=255).filter_map(|n| Ipv4Cidr::new(Ipv4Addr::new(10, 0, n, 0), 24).ok()).find(|candidate| {
         !routes.iter().any(|route| match route.destination {
-            IpNet::V4(used) => {
-                !route.is_default() && (used.contains(&candidate.network()) || candidate.contains(&used.network()))
+            IpCidr::V4(used) => {
+                let overlap = used.contains(&candidate.first_address()) || candidate.contains(&used.first_address());
+                overlap && !route.is_default()
             }
-            IpNet::V6(_) => false,
+            IpCidr::V6(_) => false,
         })
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use net_core::events::{Event, EventLog, Status};
-use net_core::ipnet::{IpNet, ip_mask_to_prefix};
+use net_core::cidr::IpInet;
 use net_core::nal::Interface;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
@@ -63,7 +63,7 @@ impl Interface for HostNet {
             let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
             status.link_up |= entry.flags.contains(up);
             if let Some(net) = network(entry)
-                && wanted(net.addr())
+                && wanted(net.address())
             {
                 // What is beyond the table's size is left out.
                 let _ = status.addresses.push(net);
@@ -89,13 +89,16 @@ impl Interface for HostNet {
     }
 }
 
-fn network(entry: &InterfaceAddress) -> Option<IpNet> {
+fn network(entry: &InterfaceAddress) -> Option<IpInet> {
     let ip = |address: &SockaddrStorage| -> Option<IpAddr> {
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
         v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
     };
-    let mask = entry.netmask.as_ref().and_then(ip)?;
-    IpNet::new(ip(entry.address.as_ref()?)?, ip_mask_to_prefix(mask).ok()?).ok()
+    let length = match entry.netmask.as_ref().and_then(ip)? {
+        IpAddr::V4(mask) => u32::from(mask).leading_ones(),
+        IpAddr::V6(mask) => u128::from(mask).leading_ones(),
+    };
+    IpInet::new(ip(entry.address.as_ref()?)?, length as u8).ok()
 }
 
 /// What has happened between two looks.
@@ -104,7 +107,7 @@ fn differences(before: &Status, now: &Status) -> Vec<Event> {
     if before.link_up != now.link_up {
         events.push(if now.link_up { Event::LinkUp } else { Event::LinkDown });
     }
-    let only_in = |one: &Status, other: &Status| -> Vec<IpNet> {
+    let only_in = |one: &Status, other: &Status| -> Vec<IpInet> {
         one.addresses.iter().filter(|net| !other.addresses.contains(net)).copied().collect()
     };
     events.extend(only_in(before, now).into_iter().map(Event::AddressRemoved));

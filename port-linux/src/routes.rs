@@ -29,7 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
     v4.lines().filter_map(parse_v4).chain(v6.lines().filter_map(parse_v6)).collect()
 }
 
-/// `eth0 00000000 010002C0 0003 0 0 0 00000000 0 0 0`: interface, destination, gateway, flags, …, mask. Addresses are
+/// `eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0`: interface, destination, gateway, flags, …, mask. Addresses are
 /// printed as the number that their bytes are in memory.
 fn parse_v4(line: &str) -> Option<Route> {
     let mut fields = line.split_ascii_whitespace();
@@ -40,7 +40,7 @@ fn parse_v4(line: &str) -> Option<Route> {
     };
     let destination = address(0)?;
     let gateway = address(0)?;
-    let mask = address(4)?;
+    let mask = address(4)?; // after flags, reference count, use and metric
     let destination = Ipv4Cidr::new(destination, u32::from(mask).leading_ones() as u8).ok()?;
     Some(Route {
         interface,
@@ -108,12 +108,15 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn a_line_of_the_ipv4_table_is_read() {
-        let route = parse_v4("eth0\t00000000\t010002C0\t0003\t0\t0\t0\t00000000\t0\t0\t0").unwrap();
+        let route = parse_v4("eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0   ").unwrap();
         assert!(route.is_default());
         assert_eq!(route.gateway, Some("192.0.2.1".parse().unwrap()));
-        let route = parse_v4("eth0\t000002C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0").unwrap();
+        let route = parse_v4("eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0").unwrap();
         assert_eq!((route.destination, route.gateway), ("192.0.2.0/24".parse().unwrap(), None));
-        assert_eq!(parse_v4("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"), None);
+        assert_eq!(
+            parse_v4("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"),
+            None
+        );
     }
 
     #[test]

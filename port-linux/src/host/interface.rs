@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 
-use net_core::events::{Event, EventLog, Status};
 use net_core::cidr::IpInet;
+use net_core::events::{Event, EventLog, Status};
 use net_core::nal::Interface;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;

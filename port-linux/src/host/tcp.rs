@@ -220,6 +220,13 @@ impl Drop for Connection {
     }
 }
 
+#[cfg(test)]
+impl TcpSocket {
+    pub(super) fn options(&self) -> SockRef<'_> {
+        SockRef::from(self.0.stream.as_ref().unwrap())
+    }
+}
+
 impl HostNet {
     async fn connected(&self, remote: SocketAddr) -> Result<TcpSocket, Error> {
         check_remote(remote)?;

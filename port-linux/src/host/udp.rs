@@ -9,9 +9,7 @@ use net_core::nal::{self, ConnectedUdp, UdpBind, UdpStack, UnconnectedUdp};
 use nix::ifaddrs::getifaddrs;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt};
 use socket2::{SockRef, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket as TokioUdp;
@@ -138,10 +136,33 @@ fn send_once(fd: RawFd, source: Option<SocketAddr>, to: &SockaddrStorage, data: 
     }
 }
 
-/// Whether `ip` is the broadcast address of a network that this computer is in.
-fn is_broadcast(ip: IpAddr) -> bool {
-    let of = |address: Option<SockaddrStorage>| address?.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
-    getifaddrs().is_ok_and(|mut entries| entries.any(|entry| of(entry.broadcast) == Some(ip)))
+enum Source {
+    Own,
+    Broadcast,
+    Foreign,
+}
+
+/// What `ip` is to this computer.
+fn source_kind(ip: IpAddr) -> Source {
+    let is_ip = |address: Option<SockaddrStorage>| match address {
+        Some(address) => match ip {
+            IpAddr::V4(ip) => address.as_sockaddr_in().is_some_and(|v4| v4.ip() == ip),
+            IpAddr::V6(ip) => address.as_sockaddr_in6().is_some_and(|v6| v6.ip() == ip),
+        },
+        None => false,
+    };
+    if ip.is_loopback() {
+        return Source::Own;
+    }
+    for entry in getifaddrs().into_iter().flatten() {
+        if is_ip(entry.address) {
+            return Source::Own;
+        }
+        if is_ip(entry.broadcast) {
+            return Source::Broadcast;
+        }
+    }
+    Source::Foreign
 }
 
 impl UnconnectedUdp for UdpSocket {
@@ -151,13 +172,12 @@ impl UnconnectedUdp for UdpSocket {
         check_remote(remote)?;
         let source = self.source(local)?;
         match self.send_from(source, remote, data).await {
-            // How the kernel says that the source is none of its addresses.
-            Err(Error::InvalidInput) if source.is_some() => {
-                if !is_broadcast(local.ip()) {
-                    return Err(Error::AddressNotAvailable);
-                }
-                self.send_from(None, remote, data).await
-            }
+            // One of these is also how the kernel says that the source is none of its addresses.
+            Err(e @ (Error::InvalidInput | Error::Unreachable)) if source.is_some() => match source_kind(local.ip()) {
+                Source::Own => Err(e),
+                Source::Broadcast => self.send_from(None, remote, data).await,
+                Source::Foreign => Err(Error::AddressNotAvailable),
+            },
             sent => sent,
         }
     }

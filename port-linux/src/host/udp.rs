@@ -256,6 +256,7 @@ impl ConnectedUdp for ConnectedUdpSocket {
             let mut parts = [IoSliceMut::new(buffer)];
             Ok(recvmsg::<()>(self.0.as_raw_fd(), &mut parts, None, MsgFlags::MSG_TRUNC)?.bytes)
         };
-        self.0.async_io(Interest::READABLE, receive).await.map_err(error)
+        // That the peer's port is closed makes a socket not readable but in error.
+        self.0.async_io(Interest::READABLE | Interest::ERROR, receive).await.map_err(error)
     }
 }

@@ -9,11 +9,11 @@ use embassy_time::{Duration, Instant, with_timeout};
 use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::phy::{ChecksumCapabilities, DeviceCapabilities};
 use smoltcp::socket::icmp;
+use smoltcp::wire::IpAddress;
 #[cfg(feature = "ipv4")]
 use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr};
-use smoltcp::wire::IpAddress;
 
 use super::device::{Egress, Nowhere};
 use super::{DEFAULT_HOP_LIMIT, Inner, Stack, convert};
@@ -150,9 +150,7 @@ impl Inner<'_> {
                 return self.iface.poll_at(timestamp, &self.echo.set).map(convert::from_instant);
             }
             let waiting = self.echo.requests.iter().flatten().position(|r| matches!(r.state, State::Waiting));
-            let Some(request) = waiting.and_then(|at| self.echo.requests.iter_mut().flatten().nth(at)) else {
-                return None;
-            };
+            let request = waiting.and_then(|at| self.echo.requests.iter_mut().flatten().nth(at))?;
             request.state = State::Sent(now);
             let (remote, seq, options) = (request.remote, request.seq, request.options);
             let source = self.iface.get_source_address(&remote);
@@ -232,11 +230,8 @@ impl Inner<'_> {
         caps.max_transmission_unit = 1500;
         let now = convert::instant(self.now());
         let mut nowhere = Nowhere(caps);
-        let mut iface = Interface::new(
-            smoltcp::iface::Config::new(smoltcp::wire::HardwareAddress::Ip),
-            &mut nowhere,
-            now,
-        );
+        let mut iface =
+            Interface::new(smoltcp::iface::Config::new(smoltcp::wire::HardwareAddress::Ip), &mut nowhere, now);
         iface.update_ip_addrs(|addrs| addrs.extend_from_slice(self.iface.ip_addrs()).unwrap_or_default());
         // What silences the socket lasts a second; it is in the set, not in the socket.
         if let smoltcp::socket::Socket::Icmp(socket) = self.echo.set.remove(self.echo.handle) {

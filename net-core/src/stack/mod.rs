@@ -49,6 +49,8 @@ mod echo;
 mod listen;
 #[cfg(feature = "multicast")]
 mod multicast;
+#[cfg(feature = "udp")]
+mod queue;
 mod resources;
 mod run;
 mod table;
@@ -57,7 +59,6 @@ mod tcp;
 #[cfg(feature = "udp")]
 mod udp;
 mod wire;
-
 
 use core::cell::RefCell;
 use core::convert::Infallible;
@@ -126,12 +127,10 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     let growing = resources.growing;
     let link_up = driver.link_state(&mut core::task::Context::from_waker(Waker::noop())) == LinkState::Up;
 
-    #[allow(unused_mut)]
-    let mut others = SocketSet::new(&mut resources.others[..]);
     let mut inner = Inner {
         #[cfg(feature = "dhcp")]
-        dhcp: run::add_dhcp(&mut others, &mut resources.dhcp, &config),
-        others,
+        dhcp: run::Dhcp::Idle(run::dhcp_client(&mut resources.dhcp, &config)),
+        others: SocketSet::new(&mut resources.others[..]),
         iface,
         caps,
         hardware,
@@ -339,7 +338,7 @@ struct Inner<'d> {
     #[cfg_attr(not(feature = "dhcp"), allow(dead_code))]
     others: SocketSet<'d>,
     #[cfg(feature = "dhcp")]
-    dhcp: smoltcp::iface::SocketHandle,
+    dhcp: run::Dhcp<'d>,
     #[cfg(feature = "tcp")]
     tcp: tcp::Pool<'d>,
     #[cfg(feature = "tcp")]

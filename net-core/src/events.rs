@@ -9,9 +9,9 @@ use core::future::poll_fn;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::task::{Poll, Waker};
 
+use cidr::IpInet;
 use embassy_time::{Duration, Instant};
 use heapless::Vec;
-use ipnet::IpNet;
 
 use crate::limits;
 
@@ -24,9 +24,9 @@ pub enum Event {
     /// The link is gone. Addresses learnt by DHCP or SLAAC are lost with it, each with its own event.
     LinkDown,
     /// The interface has a new address.
-    AddressAdded(IpNet),
+    AddressAdded(IpInet),
     /// The interface no longer has this address.
-    AddressRemoved(IpNet),
+    AddressRemoved(IpInet),
     /// The list of DNS servers is another one; see [`Status::dns_servers`].
     DnsServersChanged,
     /// DHCP got a lease, or another one; what it brought is in [`Status`].
@@ -48,7 +48,7 @@ pub struct Status {
     /// The hardware (MAC) address, or `None` where the medium has none.
     pub hardware_address: Option<[u8; 6]>,
     /// The addresses, with their prefix lengths.
-    pub addresses: Vec<IpNet, { limits::ADDRESSES }>,
+    pub addresses: Vec<IpInet, { limits::ADDRESSES }>,
     /// The IPv4 default router.
     pub gateway_v4: Option<Ipv4Addr>,
     /// The IPv6 default router.
@@ -62,7 +62,7 @@ pub struct Status {
 impl Status {
     /// Whether there is an address that other hosts can be reached from: any but link-local IPv6.
     pub fn is_configured(&self) -> bool {
-        self.addresses.iter().any(|net| match net.addr() {
+        self.addresses.iter().any(|net| match net.address() {
             IpAddr::V4(_) => true,
             IpAddr::V6(addr) => !addr.is_unicast_link_local(),
         })
@@ -70,7 +70,7 @@ impl Status {
 
     /// The first IPv4 address.
     pub fn ipv4(&self) -> Option<Ipv4Addr> {
-        self.addresses.iter().find_map(|net| match net.addr() {
+        self.addresses.iter().find_map(|net| match net.address() {
             IpAddr::V4(addr) => Some(addr),
             IpAddr::V6(_) => None,
         })

@@ -55,8 +55,8 @@ pub mod dns;
 #[cfg(any(feature = "ipv4", feature = "ipv6"))]
 pub mod stack;
 
+/// Addresses with a prefix length, as in `10.0.0.2/24`.
+pub use cidr;
 /// Drivers: any type that implements this trait can carry the stack.
 pub use embassy_net_driver as driver;
 pub use error::Error;
-/// Addresses with a prefix length, as in `10.0.0.2/24`.
-pub use ipnet;

@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::skip;
@@ -56,11 +57,34 @@ impl Document {
     /// When the document does not hold it.
     #[track_caller]
     pub fn example(&self, example: &Example) -> String {
-        let after = |lines: &'_ [String], line: &str| -> usize {
-            lines.iter().position(|l| l == line).unwrap_or_else(|| panic!("{}: no line {line:?}", example.section))
+        self.lines[self.range(example)].join("\n") + "\n"
+    }
+
+    /// What stands between the word "Example" and the end of the last example of each section, and is part of none
+    /// of these examples.
+    pub fn besides(&self, examples: &[Example]) -> Vec<&str> {
+        let mut rest = Vec::new();
+        // The line that what we have not looked at yet begins with.
+        let mut from = 0;
+        for range in examples.iter().map(|example| self.range(example)) {
+            // The first example of a section stands under the word, a further one under its predecessor.
+            let start = self.find(from..range.start, "Example").map_or(from, |line| line + 1);
+            rest.extend(self.lines[start..range.start].iter().map(String::as_str));
+            from = range.end;
+        }
+        rest
+    }
+
+    fn range(&self, example: &Example) -> Range<usize> {
+        let end = self.lines.len();
+        let find = |from: usize, line: &str| {
+            self.find(from..end, line).unwrap_or_else(|| panic!("{}: no line {line:?}", example.section))
         };
-        let section = &self.lines[after(&self.lines, example.section)..];
-        let from = &section[after(section, example.first)..];
-        from[..after(from, example.until)].join("\n") + "\n"
+        let first = find(find(find(0, example.section), "Example"), example.first);
+        first..find(first, example.until)
+    }
+
+    fn find(&self, range: Range<usize>, line: &str) -> Option<usize> {
+        range.clone().find(|number| self.lines[*number] == line)
     }
 }

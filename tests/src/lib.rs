@@ -20,11 +20,13 @@ mod document;
 mod namespace;
 mod process;
 mod servers;
+mod sockets;
 
 pub use device::{Device, Launch, lunet};
 pub use document::{Document, Example};
 pub use namespace::Namespace;
 pub use process::{DEADLINE, Output, Process};
+pub use sockets::{accept, read_all, read_until};
 
 /// Says that a test is skipped, and why; where `CI=true` nothing may be skipped, and it panics.
 pub fn skip(why: &str) {

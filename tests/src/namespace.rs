@@ -113,7 +113,7 @@ impl Namespace {
 
     /// Connects two namespaces by a cable with these addresses, each with a prefix length. Each end sends packets of
     /// at most the MTU, as a network card would, so that losing one loses one segment.
-    pub fn connect(&self, own: (&str, &str), other: &Self, others: (&str, &str)) {
+    pub fn cable(&self, own: (&str, &str), other: &Self, others: (&str, &str)) {
         let (interface, address) = own;
         let (their_interface, their_address) = others;
         self.ip(&format!("link add {interface} type veth peer name {their_interface} netns {}", other.name));

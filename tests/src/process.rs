@@ -100,7 +100,7 @@ impl Process {
         let until = Instant::now() + time;
         loop {
             match self.next_line(until) {
-                Ok((_, line)) if line.contains(part) => return line,
+                Ok((_, line)) if line.contains(part) => return without_end(&line),
                 Ok(_) => {}
                 Err(why) => panic!("no line with {part:?}: {why}\n{}", self.transcript()),
             }
@@ -116,7 +116,7 @@ impl Process {
         let until = Instant::now() + DEADLINE;
         loop {
             match self.next_line(until) {
-                Ok((Stream::Out, line)) => return line,
+                Ok((Stream::Out, line)) => return without_end(&line),
                 Ok(_) => {}
                 Err(why) => panic!("no further line: {why}\n{}", self.transcript()),
             }
@@ -167,7 +167,7 @@ impl Process {
             panic!("still running: {why}\n{}", self.transcript());
         }
         let status = self.child.wait().expect("waiting for a child of our own");
-        let of = |stream| self.seen.iter().filter(|(s, _)| *s == stream).fold(String::new(), |t, (_, l)| t + l + "\n");
+        let of = |stream| self.seen.iter().filter(|(s, _)| *s == stream).map(|(_, line)| line.as_str()).collect();
         Output { status, out: of(Stream::Out), err: of(Stream::Err) }
     }
 
@@ -189,7 +189,7 @@ impl Process {
         let mut text = format!("{} has printed:\n", self.name);
         for (stream, line) in &self.seen {
             let mark = if *stream == Stream::Out { "out" } else { "err" };
-            let _ = writeln!(text, "  {mark}: {line}");
+            let _ = writeln!(text, "  {mark}: {}", without_end(line));
         }
         text
     }
@@ -208,6 +208,10 @@ impl Drop for Process {
     }
 }
 
+fn without_end(line: &str) -> String {
+    line.trim_end_matches(['\r', '\n']).to_owned()
+}
+
 /// Reads lines in a thread of its own, which ends with the pipe.
 fn read_lines(pipe: Option<impl Read + Send + 'static>, stream: Stream, lines: Sender<(Stream, String)>) {
     let Some(pipe) = pipe else { return };
@@ -215,8 +219,8 @@ fn read_lines(pipe: Option<impl Read + Send + 'static>, stream: Stream, lines: S
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
-            if lines.send((stream, text)).is_err() {
+            // With its line end: the last one may have none.
+            if lines.send((stream, String::from_utf8_lossy(&line).into_owned())).is_err() {
                 return;
             }
             line.clear();

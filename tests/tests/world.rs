@@ -1,24 +1,22 @@
 //! The world that the other tests rely on does what they rely on.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
+use std::time::Duration;
 
-use lunet_tests::{Namespace, have};
+use lunet_tests::{Namespace, accept, have, read_all};
 
 #[test]
 fn sockets_made_inside_stay_inside() {
     let Some(namespace) = Namespace::new() else { return };
     namespace.address("192.0.2.7/32");
-    let listener = namespace.inside(|| TcpListener::bind("192.0.2.7:80")).unwrap();
-    assert!(TcpStream::connect_timeout(&listener.local_addr().unwrap(), std::time::Duration::from_millis(1)).is_err());
-    let server = thread::spawn(move || listener.accept().unwrap().0.write_all(b"from inside").unwrap());
-    let mut text = String::new();
-    namespace.inside(|| TcpStream::connect("192.0.2.7:80")).unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(text, "from inside");
-    server.join().unwrap();
+    let listener = namespace.listen("192.0.2.7:80");
+    let (Some(other), time) = (Namespace::new(), Duration::from_millis(1)) else { return };
+    assert!(other.try_connect("192.0.2.7:80", time).is_err());
+    let mut client = namespace.connect("192.0.2.7:80");
+    accept(&listener).write_all(b"from inside").unwrap();
+    assert_eq!(read_all(&mut client), "from inside");
 }
 
 #[test]
@@ -74,8 +72,8 @@ fn a_router_loses_what_it_is_told_to_lose() {
     let (Some(client), Some(router), Some(server)) = (Namespace::new(), Namespace::new(), Namespace::new()) else {
         return;
     };
-    client.connect(("veth0", "10.1.0.2/24"), &router, ("veth1", "10.1.0.1/24"));
-    router.connect(("veth2", "10.2.0.1/24"), &server, ("veth3", "10.2.0.2/24"));
+    client.cable(("veth0", "10.1.0.2/24"), &router, ("veth1", "10.1.0.1/24"));
+    router.cable(("veth2", "10.2.0.1/24"), &server, ("veth3", "10.2.0.2/24"));
     client.ip("route add default via 10.1.0.1");
     server.ip("route add default via 10.2.0.1");
     router.sysctl("net/ipv4/ip_forward", "1");

@@ -15,6 +15,7 @@
 //!
 //! Namespaces need root. Without it a test says that it is skipped, except where `CI=true`: there it fails.
 
+mod data;
 mod device;
 mod document;
 mod namespace;
@@ -22,6 +23,7 @@ mod process;
 mod servers;
 mod sockets;
 
+pub use data::{expect_data, send_data};
 pub use device::{Device, Launch, lunet};
 pub use document::{Document, Example};
 pub use namespace::Namespace;

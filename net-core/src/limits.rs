@@ -6,6 +6,16 @@
 pub const ADDRESSES: usize = 6;
 /// DNS servers known at once: those set by hand and those learnt. More are ignored, in the order they came.
 pub const DNS_SERVERS: usize = 4;
+/// Addresses in the answer to one lookup. More are ignored, in the order they came.
+pub const DNS_ADDRESSES: usize = 8;
+/// Aliases (CNAME) followed for one lookup, however many queries they take. A longer chain is
+/// `DnsError::Malformed`.
+pub const DNS_ALIASES: usize = 8;
+/// Bytes of a DNS message that are kept, and the size that servers are asked to stay below (RFC 6891; 1232 fits the
+/// smallest IPv6 packet). Of a longer one, over TCP, the part that fits is read.
+pub const DNS_MESSAGE: usize = 1232;
+/// Bytes, as on the wire, of the longest name that the DNS cache keeps. Answers with longer names are not cached.
+pub const DNS_CACHED_NAME: usize = 96;
 /// NTP servers kept from DHCP option 42. More are ignored.
 pub const NTP_SERVERS: usize = 4;
 /// Bytes of a host name that are sent with DHCP option 12 (RFC 1035 allows a label 63).
@@ -28,3 +38,9 @@ pub const EVENTS: usize = 16;
 pub const EVENT_WAITERS: usize = 8;
 /// Received frames handled before the stack lets other tasks run.
 pub const FRAMES_PER_TURN: usize = 64;
+/// Largest UDP payload, in bytes: what fits into an Ethernet frame over IPv4. Datagrams are not fragmented; a larger one
+/// is [`Error::TooLarge`](crate::Error::TooLarge).
+pub const UDP_PAYLOAD: usize = 1472;
+/// Datagrams that one UDP socket keeps for its reader, and as many that wait to be sent. A received one beyond that is
+/// lost; sending waits.
+pub const UDP_DATAGRAMS: usize = 8;

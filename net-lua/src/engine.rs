@@ -371,3 +371,11 @@ pub(crate) fn describe(error: &Error) -> String {
         other => other.to_string(),
     }
 }
+
+/// Polls a future that is expected to be ready; if it is not, poll it again in a task.
+pub(crate) fn poll_once<T>(future: &mut LocalFuture<'_, T>) -> Option<T> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}

@@ -31,8 +31,11 @@ extern crate std;
 
 pub mod adapter;
 mod base;
+mod binding;
 mod engine;
 pub mod limits;
+mod nodemcu;
+mod os;
 pub mod platform;
 mod runtime;
 

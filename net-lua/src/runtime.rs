@@ -213,8 +213,7 @@ impl Runtime {
     }
 
     /// Ends all timers, listeners and lookups, closes all sockets in order, and waits up to five seconds until what was
-    /// sent has arrived. No callback runs any more. Then the runtime can be dropped (or used anew: the scripts' globals
-    /// are still there).
+    /// sent has arrived. No callback runs any more. Then drop the runtime.
     pub async fn shutdown(&self) {
         if with_timeout(SHUTDOWN, self.engine.close(&self.lua)).await.is_err() {
             self.engine.clear();

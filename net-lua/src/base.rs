@@ -113,10 +113,12 @@ return dofile, require
 "#;
 
 /// A value as `tostring` gives it.
-pub(crate) fn to_bytes(value: &Value) -> mlua::Result<Vec<u8>> {
+pub(crate) fn to_bytes(lua: &Lua, value: &Value) -> mlua::Result<Vec<u8>> {
     match value {
-        // Not every string is UTF-8.
-        Value::String(string) => Ok(string.as_bytes().to_vec()),
+        // Not every string is UTF-8, and a float is to look like one.
+        Value::String(_) | Value::Integer(_) | Value::Number(_) => {
+            Ok(lua.coerce_string(value.clone())?.map_or_else(Vec::new, |string| string.as_bytes().to_vec()))
+        }
         other => Ok(other.to_string()?.into_bytes()),
     }
 }
@@ -128,7 +130,7 @@ fn print(engine: &Rc<Engine>, args: &Args<'_>) -> Outcome<()> {
         if index > 0 {
             line.push(b'\t');
         }
-        line.extend_from_slice(&to_bytes(value)?);
+        line.extend_from_slice(&to_bytes(args.lua, value)?);
     }
     line.push(b'\n');
     engine.platform().print(&line);

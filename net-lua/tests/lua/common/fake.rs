@@ -15,15 +15,15 @@ use net_lua::adapter::{
 };
 
 /// Bytes in flight towards a peer that does not read.
-pub const WINDOW: usize = 5840;
+pub(crate) const WINDOW: usize = 5840;
 /// Bytes that a host keeps for sending.
 const SEND_BUFFER: usize = 2048;
 /// Largest UDP payload.
-pub const MTU: usize = 1472;
+pub(crate) const MTU: usize = 1472;
 
 /// What happens to a name.
 #[derive(Clone)]
-pub enum Name {
+pub(crate) enum Name {
     Is(Vec<IpAddr>),
     /// A server says no.
     IsNot,
@@ -62,15 +62,15 @@ impl World {
 
 /// The network.
 #[derive(Clone, Default)]
-pub struct Net(Shared<World>);
+pub(crate) struct Net(Shared<World>);
 
 impl Net {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A host with an address.
-    pub fn host(&self, address: &str) -> Rc<Host> {
+    pub(crate) fn host(&self, address: &str) -> Rc<Host> {
         let address = address.parse().unwrap();
         self.0.borrow_mut().hosts.push(address);
         let mut status = Status::default();
@@ -90,21 +90,21 @@ impl Net {
         })
     }
 
-    pub fn name(&self, name: &str, what: Name) {
+    pub(crate) fn name(&self, name: &str, what: Name) {
         self.0.borrow_mut().names.insert(name.into(), what);
     }
 
     /// From now on nothing answers at this address.
-    pub fn kill(&self, address: &str) {
+    pub(crate) fn kill(&self, address: &str) {
         self.0.borrow_mut().dead.insert(address.parse().unwrap());
     }
 
     /// How many TCP sockets there are.
-    pub fn streams(&self) -> usize {
+    pub(crate) fn streams(&self) -> usize {
         self.0.borrow().streams
     }
 
-    pub fn set_full(&self, full: bool) {
+    pub(crate) fn set_full(&self, full: bool) {
         let mut world = self.0.borrow_mut();
         world.full = full;
         world.wake();
@@ -131,17 +131,17 @@ impl Net {
 }
 
 /// One host: an adapter.
-pub struct Host {
+pub(crate) struct Host {
     net: Net,
-    pub address: IpAddr,
-    pub status: RefCell<Status>,
+    pub(crate) address: IpAddr,
+    pub(crate) status: RefCell<Status>,
     events: EventLog,
     dns: [Cell<Option<IpAddr>>; 2],
-    pub lookups: Cell<usize>,
+    pub(crate) lookups: Cell<usize>,
 }
 
 impl Host {
-    pub fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         self.events.push(event);
     }
 
@@ -175,11 +175,8 @@ impl Adapter for Host {
             Timer::after(Duration::from_millis(1)).await;
             let mut world = self.net.0.borrow_mut();
             let local = SocketAddr::new(self.address, world.port());
+            let Some(queue) = world.listeners.get_mut(&remote) else { return Err(Error::Refused) };
             let (near, far) = FakeStream::pair(&self.net, local, remote);
-            let Some(queue) = world.listeners.get_mut(&remote) else {
-                drop(world);
-                return Err(Error::Refused);
-            };
             queue.push_back(far);
             world.streams += 2;
             world.wake();
@@ -288,7 +285,7 @@ struct Tcp {
 }
 
 /// One end of a connection.
-pub struct FakeStream {
+pub(crate) struct FakeStream {
     net: Net,
     tcp: Shared<Tcp>,
     /// Which direction is the one it writes to.
@@ -405,7 +402,10 @@ impl StreamReader for Half<'_> {
 
     fn readable(&mut self) -> LocalFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.0.net.wait(|_| (!self.0.tcp.borrow().directions[1 - self.0.side].received.is_empty()).then_some(())).await;
+            self.0
+                .net
+                .wait(|_| (!self.0.tcp.borrow().directions[1 - self.0.side].received.is_empty()).then_some(()))
+                .await;
             Ok(())
         })
     }
@@ -528,7 +528,7 @@ impl Datagrams for FakeUdp {
 
 thread_local! {
     /// The hop limit of the last datagram that was received.
-    pub static HOP_LIMIT_SEEN: Cell<u8> = const { Cell::new(0) };
+    pub(crate) static HOP_LIMIT_SEEN: Cell<u8> = const { Cell::new(0) };
 }
 
 impl FakeUdp {

@@ -13,40 +13,44 @@ use net_lua::adapter::{Adapter, Stream};
 use net_lua::platform::{Entry, FileError, Files, Level, Platform, Role, Store};
 use net_lua::{Exit, Options, Runtime};
 
-pub mod fake;
+pub(crate) mod fake;
 
 /// A device.
-#[derive(Default)]
-pub struct Device {
+pub(crate) struct Device {
     adapters: Vec<(Role, Rc<dyn Adapter>)>,
-    pub clock: SoftClock,
+    pub(crate) clock: SoftClock,
     files: RefCell<HashMap<String, Vec<u8>>>,
     store: RefCell<HashMap<String, Vec<u8>>>,
     printed: RefCell<String>,
-    pub logged: RefCell<Vec<String>>,
-    pub delayed: Cell<Duration>,
-    pub interrupts: Cell<u32>,
+    pub(crate) logged: RefCell<Vec<String>>,
+    pub(crate) delayed: Cell<Duration>,
+    pub(crate) interrupts: Cell<u32>,
 }
 
 impl Device {
-    pub fn new(adapters: Vec<(Role, Rc<dyn Adapter>)>) -> Rc<Self> {
-        Rc::new(Self { adapters, delayed: Cell::new(Duration::from_ticks(0)), ..Self::default_parts() })
+    pub(crate) fn new(adapters: Vec<(Role, Rc<dyn Adapter>)>) -> Rc<Self> {
+        Rc::new(Self {
+            adapters,
+            clock: SoftClock::new(),
+            files: RefCell::default(),
+            store: RefCell::default(),
+            printed: RefCell::default(),
+            logged: RefCell::default(),
+            delayed: Cell::new(Duration::from_ticks(0)),
+            interrupts: Cell::new(0),
+        })
     }
 
-    fn default_parts() -> Self {
-        Self { delayed: Cell::new(Duration::from_ticks(0)), ..Default::default() }
-    }
-
-    pub fn file(&self, path: &str, content: &str) {
+    pub(crate) fn file(&self, path: &str, content: &str) {
         self.files.borrow_mut().insert(path.into(), content.into());
     }
 
     /// What has been printed since the last call.
-    pub fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         self.printed.take()
     }
 
-    pub fn runtime(self: &Rc<Self>) -> Runtime {
+    pub(crate) fn runtime(self: &Rc<Self>) -> Runtime {
         Runtime::new(self.clone(), Options::default()).unwrap()
     }
 }
@@ -127,15 +131,15 @@ impl Store for Device {
 }
 
 /// A device at 10.0.0.1 and a peer, which is driven from Rust, at 10.0.0.2.
-pub struct Pair {
-    pub net: fake::Net,
-    pub device: Rc<Device>,
-    pub host: Rc<fake::Host>,
-    pub peer: Rc<fake::Host>,
+pub(crate) struct Pair {
+    pub(crate) net: fake::Net,
+    pub(crate) device: Rc<Device>,
+    pub(crate) host: Rc<fake::Host>,
+    pub(crate) peer: Rc<fake::Host>,
 }
 
 impl Pair {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let net = fake::Net::new();
         let host = net.host("10.0.0.1");
         let peer = net.host("10.0.0.2");
@@ -143,7 +147,7 @@ impl Pair {
     }
 
     /// Runs `script` until it ends by itself; gives what it printed.
-    pub fn run(&self, script: &str) -> String {
+    pub(crate) fn run(&self, script: &str) -> String {
         let exit = virtual_time::block_on(async {
             let runtime = self.device.runtime();
             let exit = runtime.run_chunk("test.lua", script.as_bytes(), &[]).await;
@@ -155,7 +159,7 @@ impl Pair {
     }
 
     /// Runs `script` beside `peer`, and a second longer; gives what it printed.
-    pub fn run_with(&self, script: &str, peer: impl Future<Output = ()>) -> String {
+    pub(crate) fn run_with(&self, script: &str, peer: impl Future<Output = ()>) -> String {
         virtual_time::block_on(async {
             let runtime = self.device.runtime();
             let all = async {
@@ -171,7 +175,7 @@ impl Pair {
     }
 
     /// The peer connects to the device.
-    pub async fn dial(&self, port: u16) -> Box<dyn Stream> {
+    pub(crate) async fn dial(&self, port: u16) -> Box<dyn Stream> {
         // The script may not listen yet.
         loop {
             match self.peer.connect((self.host.address, port).into()).await {
@@ -182,14 +186,14 @@ impl Pair {
     }
 
     /// The peer listens, and takes one connection.
-    pub async fn answer(&self, port: u16) -> Box<dyn Stream> {
+    pub(crate) async fn answer(&self, port: u16) -> Box<dyn Stream> {
         let mut listener = self.peer.listen((self.peer.address, port).into(), 8).await.unwrap();
         listener.accept().await.unwrap()
     }
 }
 
 /// Writes all of `data`.
-pub async fn write(stream: &mut dyn Stream, data: &[u8]) {
+pub(crate) async fn write(stream: &mut dyn Stream, data: &[u8]) {
     let (_, mut writer) = stream.split();
     let mut rest = data;
     while !rest.is_empty() {
@@ -199,19 +203,19 @@ pub async fn write(stream: &mut dyn Stream, data: &[u8]) {
 }
 
 /// Closes the sending half.
-pub async fn finish(stream: &mut dyn Stream) {
+pub(crate) async fn finish(stream: &mut dyn Stream) {
     stream.split().1.finish().await.unwrap();
 }
 
 /// Reads once.
-pub async fn read(stream: &mut dyn Stream) -> Vec<u8> {
+pub(crate) async fn read(stream: &mut dyn Stream) -> Vec<u8> {
     let mut buffer = [0; 4096];
     let length = stream.split().0.read(&mut buffer).await.unwrap();
     buffer[..length].to_vec()
 }
 
 /// Reads `length` bytes.
-pub async fn read_exact(stream: &mut dyn Stream, length: usize) -> Vec<u8> {
+pub(crate) async fn read_exact(stream: &mut dyn Stream, length: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < length {
         let piece = read(stream).await;
@@ -222,7 +226,7 @@ pub async fn read_exact(stream: &mut dyn Stream, length: usize) -> Vec<u8> {
 }
 
 /// Reads until the end.
-pub async fn read_all(stream: &mut dyn Stream) -> Vec<u8> {
+pub(crate) async fn read_all(stream: &mut dyn Stream) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let piece = read(stream).await;
@@ -233,6 +237,6 @@ pub async fn read_all(stream: &mut dyn Stream) -> Vec<u8> {
     }
 }
 
-pub async fn sleep(milliseconds: u64) {
+pub(crate) async fn sleep(milliseconds: u64) {
     Timer::after(Duration::from_millis(milliseconds)).await;
 }

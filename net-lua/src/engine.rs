@@ -12,7 +12,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::rc::Rc;
+use alloc::rc::{Rc, Weak};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -67,6 +67,22 @@ struct Task {
     future: LocalFuture<'static, ()>,
 }
 
+type StoppableFuture = Rc<RefCell<Option<LocalFuture<'static, ()>>>>;
+
+/// Ends a task. Only for Lua code: no task may be polled meanwhile.
+pub(crate) struct Stopper(Weak<RefCell<Option<LocalFuture<'static, ()>>>>);
+
+impl Stopper {
+    /// Drops the task's future.
+    pub(crate) fn stop(&self) {
+        if let Some(place) = self.0.upgrade()
+            && let Ok(mut future) = place.try_borrow_mut()
+        {
+            *future = None;
+        }
+    }
+}
+
 struct Running {
     future: LocalFuture<'static, mlua::Result<MultiValue>>,
     then: Option<Then>,
@@ -116,6 +132,25 @@ impl Engine {
     /// Adds a task. It is polled for the first time after the Lua code that runs now.
     pub(crate) fn spawn(&self, kind: Kind, future: impl Future<Output = ()> + 'static) {
         self.tasks.borrow_mut().push(Task { kind, future: Box::pin(future) });
+    }
+
+    /// Adds a task that [`Waits`](Kind::Waits) and can be ended at once, so that what it holds is free before the
+    /// Lua code that ends it goes on.
+    pub(crate) fn spawn_stoppable(&self, future: impl Future<Output = ()> + 'static) -> Stopper {
+        let place: StoppableFuture = Rc::new(RefCell::new(Some(Box::pin(future))));
+        let stopper = Stopper(Rc::downgrade(&place));
+        self.spawn(
+            Kind::Waits,
+            poll_fn(move |cx| {
+                let mut future = place.borrow_mut();
+                let poll = future.as_mut().map_or(Poll::Ready(()), |future| future.as_mut().poll(cx));
+                if poll.is_ready() {
+                    *future = None;
+                }
+                poll
+            }),
+        );
+        stopper
     }
 
     /// Adds a job behind those that wait.

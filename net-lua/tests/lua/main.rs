@@ -2,3 +2,9 @@
 
 mod base;
 mod common;
+mod names;
+mod tcp_client;
+mod tcp_data;
+mod tcp_server;
+mod tmr;
+mod udp;

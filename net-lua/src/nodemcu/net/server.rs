@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::convert::Infallible;
 use core::net::SocketAddr;
 
-use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue};
 use net_core::Error;
@@ -16,7 +16,7 @@ use super::connection::{Connection, serve};
 use super::{Net, address_values, codes, handlers, listen_address, socket};
 use crate::adapter::{Listener, LocalFuture, Stream};
 use crate::binding::{Args, Binder, Outcome, with};
-use crate::engine::{Call, Kind, poll_once, until};
+use crate::engine::{Call, Kind, Stopper, poll_once, until};
 use crate::limits;
 use crate::platform::Level;
 
@@ -38,6 +38,7 @@ struct Listening {
     owner: RefCell<Option<AnyUserData>>,
     local: SocketAddr,
     silence: Duration,
+    tasks: RefCell<Vec<Stopper>>,
 }
 
 /// A listener, or one that takes its time.
@@ -86,10 +87,15 @@ fn listen(net: &Rc<Net>, args: &Args<'_>) -> Outcome<()> {
         return Err("cannot allocate PCB".into());
     }
     let owner = RefCell::new(Some(object));
-    let listening = Rc::new(Listening { owner, local, silence: server.silence });
+    let listening = Rc::new(Listening { owner, local, silence: server.silence, tasks: RefCell::default() });
     *server.listening.borrow_mut() = Some(listening.clone());
     for (opening, listener) in openings {
-        net.engine.spawn(Kind::Waits, accept_all(net.clone(), listening.clone(), opening, listener));
+        let (net, shared) = (net.clone(), listening.clone());
+        let task = net.engine.clone().spawn_stoppable(async move {
+            let Err(error) = accept_all(&net, &shared, opening, listener).await;
+            net.engine.platform().log(Level::Warn, &format!("net: server on {} stops: {error}", shared.local));
+        });
+        listening.tasks.borrow_mut().push(task);
     }
     Ok(())
 }
@@ -99,6 +105,8 @@ fn close(args: &Args<'_>) -> Outcome<()> {
     let (_, server) = args.this::<Handle>()?;
     if let Some(listening) = server.listening.take() {
         listening.owner.take();
+        // The port is free at once: a script may listen on it again in its next line.
+        listening.tasks.take().iter().for_each(Stopper::stop);
     }
     Ok(())
 }
@@ -110,27 +118,23 @@ fn get_addr(args: &Args<'_>) -> Outcome<MultiValue> {
     Ok(address_values(args.lua, local, false)?.into_lua_multi(args.lua)?)
 }
 
-/// Hands clients to the script, one after another, until the server is closed.
-async fn accept_all(net: Rc<Net>, listening: Rc<Listening>, opening: Opening, listener: Option<Box<dyn Listener>>) {
-    let closed = || listening.owner.borrow().is_none();
-    let work = async {
-        let mut listener = match listener {
-            Some(listener) => listener,
-            None => opening.await?,
-        };
-        loop {
-            let stream = listener.accept().await?;
-            let taken = Rc::new(Cell::new(false));
-            tell_accepted(&net, &listening, stream, taken.clone());
-            until(|| taken.get()).await;
-        }
+/// Hands clients to the script, one after another. Ends only with an error.
+async fn accept_all(
+    net: &Rc<Net>,
+    listening: &Rc<Listening>,
+    opening: Opening,
+    listener: Option<Box<dyn Listener>>,
+) -> Result<Infallible, Error> {
+    let mut listener = match listener {
+        Some(listener) => listener,
+        None => opening.await?,
     };
-    let failed = match select(work, until(closed)).await {
-        Either::First(Ok::<core::convert::Infallible, Error>(never)) => match never {},
-        Either::First(Err(error)) => error,
-        Either::Second(()) => return,
-    };
-    net.engine.platform().log(Level::Warn, &format!("net: server on {} stops: {failed}", listening.local));
+    loop {
+        let stream = listener.accept().await?;
+        let taken = Rc::new(Cell::new(false));
+        tell_accepted(net, listening, stream, taken.clone());
+        until(|| taken.get()).await;
+    }
 }
 
 /// Leaves the job that calls the accept callback with a new socket.

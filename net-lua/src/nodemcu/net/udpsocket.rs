@@ -234,6 +234,7 @@ fn send(net: &Rc<Net>, args: &Args<'_>) -> Outcome<()> {
         (None, Peer::LastSender) => Some(udp.last_sender.get().ok_or("remote ip/port unavailable")?),
     };
     if let Some(remote) = remote {
+        net.adapter_for(remote.ip()).ok_or("routing problem")?;
         let bound = bound_for(net, object.clone(), &udp, remote.ip())?;
         transmit(net, &bound, remote, &data).map_err(|error| Raise::from(codes::text(error)))?;
     }

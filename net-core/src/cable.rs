@@ -89,13 +89,13 @@ impl State {
     }
 
     fn send(&mut self, from: usize, frame: &[u8]) {
+        if !self.link_up {
+            return;
+        }
         self.frames += 1;
         if let Some(filter) = &mut self.filter
             && !filter(from, frame)
         {
-            return;
-        }
-        if !self.link_up {
             return;
         }
         let now = Instant::now();
@@ -287,8 +287,7 @@ mod tests {
 
     #[test]
     fn a_bad_cable_loses_doubles_and_reorders_the_same_way_for_the_same_seed() {
-        let bad =
-            Quality { loss_per_mille: 200, duplicate_per_mille: 100, reorder_per_mille: 300, ..Quality::PERFECT };
+        let bad = Quality { loss_per_mille: 200, duplicate_per_mille: 100, reorder_per_mille: 300, ..Quality::PERFECT };
         let seen = carry(bad, 7, 200);
         assert_eq!(seen, carry(bad, 7, 200));
         assert_ne!(seen, carry(bad, 8, 200));

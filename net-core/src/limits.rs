@@ -6,6 +6,16 @@
 pub const ADDRESSES: usize = 6;
 /// DNS servers known at once: those set by hand and those learnt. More are ignored, in the order they came.
 pub const DNS_SERVERS: usize = 4;
+/// Addresses in the answer to one lookup. More are ignored, in the order they came.
+pub const DNS_ADDRESSES: usize = 8;
+/// Aliases (CNAME) followed for one lookup, however many queries they take. A longer chain is
+/// `DnsError::Malformed`.
+pub const DNS_ALIASES: usize = 8;
+/// Bytes of a DNS message that are kept, and the size that servers are asked to stay below (RFC 6891; 1232 fits the
+/// smallest IPv6 packet). Of a longer one, over TCP, the part that fits is read.
+pub const DNS_MESSAGE: usize = 1232;
+/// Bytes, as on the wire, of the longest name that the DNS cache keeps. Answers with longer names are not cached.
+pub const DNS_CACHED_NAME: usize = 96;
 /// NTP servers kept from DHCP option 42. More are ignored.
 pub const NTP_SERVERS: usize = 4;
 /// Bytes of a host name that are sent with DHCP option 12 (RFC 1035 allows a label 63).

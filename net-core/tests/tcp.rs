@@ -1,4 +1,5 @@
 //! TCP over the in-memory cable: connections, errors, options, the accept queue, orderly close.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
 
 mod common;
 
@@ -487,10 +488,7 @@ fn half_open_connections_are_bounded_in_time() {
     }));
     run([server, client], async {
         let mut listener = s.listen(any(80), 2).unwrap();
-        let dead = join(
-            with_timeout(SECOND, c.connect(v4(1, 80))),
-            with_timeout(SECOND, c.connect(v4(1, 80))),
-        );
+        let dead = join(with_timeout(SECOND, c.connect(v4(1, 80))), with_timeout(SECOND, c.connect(v4(1, 80))));
         assert!(matches!(dead.await, (Err(_), Err(_))));
         let began = Instant::now();
         let (accepted, connected) = join(listener.accept(), c.connect(v4(1, 80))).await;

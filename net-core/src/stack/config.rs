@@ -1,17 +1,17 @@
 //! How an interface gets its addresses, and how long its sockets wait.
 
+use core::net::IpAddr;
 #[cfg(feature = "ipv4")]
 use core::net::Ipv4Addr;
 #[cfg(feature = "ipv6")]
 use core::net::Ipv6Addr;
-use core::net::IpAddr;
 
-use embassy_time::Duration;
-use heapless::{String, Vec};
 #[cfg(feature = "ipv4")]
 use cidr::Ipv4Inet;
 #[cfg(feature = "ipv6")]
 use cidr::Ipv6Inet;
+use embassy_time::Duration;
+use heapless::{String, Vec};
 
 use crate::limits;
 

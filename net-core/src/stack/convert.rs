@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use embassy_time::{Duration, Instant};
 use cidr::IpInet;
+use embassy_time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
 
 use crate::Error;

@@ -88,6 +88,8 @@ pub(super) struct Egress<'a, 'c, D> {
     pub(super) caps: &'a DeviceCapabilities,
     /// The driver had no room: it wakes the stack when it has.
     pub(super) exhausted: bool,
+    /// How many frames have been sent.
+    pub(super) frames: u32,
 }
 
 impl<D: Driver> phy::Device for Egress<'_, '_, D> {
@@ -106,7 +108,10 @@ impl<D: Driver> phy::Device for Egress<'_, '_, D> {
 
     fn transmit(&mut self, _now: Instant) -> Option<Mended<D::TxToken<'_>>> {
         match self.driver.transmit(self.cx) {
-            Some(token) => Some(Mended { token, medium: self.caps.medium }),
+            Some(token) => {
+                self.frames = self.frames.wrapping_add(1);
+                Some(Mended { token, medium: self.caps.medium })
+            }
             None => {
                 self.exhausted = true;
                 None

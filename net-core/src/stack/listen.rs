@@ -53,7 +53,8 @@ impl Listeners {
     }
 
     fn add(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerId, Error> {
-        let taken = |entry: &Entry| entry.local.port() == local.port() && convert::overlap(entry.local.ip(), local.ip());
+        let taken =
+            |entry: &Entry| entry.local.port() == local.port() && convert::overlap(entry.local.ip(), local.ip());
         if self.entries.iter().flatten().any(taken) {
             return Err(Error::AddressInUse);
         }
@@ -91,7 +92,8 @@ impl Listeners {
     /// Keeps a request. A repeated one replaces its earlier copy; where there is no room the oldest goes.
     fn hold(&mut self, segment: Segment, frame: &[u8], now: Instant) {
         let Ok(frame) = Vec::from_slice(frame) else { return };
-        let same = |held: &Held| held.segment.source == segment.source && held.segment.destination == segment.destination;
+        let same =
+            |held: &Held| held.segment.source == segment.source && held.segment.destination == segment.destination;
         if let Some(at) = self.held.iter().position(same) {
             let since = self.held[at].since;
             self.held[at] = Held { segment, frame, since };
@@ -106,9 +108,7 @@ impl Listeners {
     /// Forgets requests that are too old or whose listener has gone.
     pub(super) fn expire(&mut self, now: Instant) {
         let mut held = core::mem::take(&mut self.held);
-        held.retain(|request| {
-            request.since + HELD_FOR > now && self.find(request.segment.destination).is_some()
-        });
+        held.retain(|request| request.since + HELD_FOR > now && self.find(request.segment.destination).is_some());
         self.held = held;
     }
 
@@ -134,9 +134,10 @@ impl Inner<'_> {
         }
         let Some((listener, backlog)) = self.listeners.find(segment.destination) else { return Request::Pass };
         let now = self.now();
-        if self.tcp.has_room(listener, backlog)
-            && self.tcp.expect(segment, listener, self.config.handshake_timeout, now).is_some()
-        {
+        if self.tcp.has_room(listener, backlog) {
+            // Where no socket comes of it after all, somebody still holds the closed connection between these ports:
+            // smoltcp answers for that.
+            self.tcp.expect(segment, listener, self.config.handshake_timeout, now);
             return Request::Pass;
         }
         self.listeners.hold(*segment, frame, now);
@@ -146,11 +147,16 @@ impl Inner<'_> {
 
     /// The oldest kept request that can have a socket now.
     pub(super) fn next_held(&mut self) -> Option<Vec<u8, HELD_FRAME>> {
-        let at = self.listeners.held.iter().position(|request| {
+        let at = self.find_held()?;
+        Some(self.listeners.held.remove(at).frame)
+    }
+
+    /// Where it is among the kept ones.
+    pub(super) fn find_held(&self) -> Option<usize> {
+        self.listeners.held.iter().position(|request| {
             let listener = self.listeners.find(request.segment.destination);
             listener.is_some_and(|(listener, backlog)| self.tcp.has_room(listener, backlog))
-        })?;
-        Some(self.listeners.held.remove(at).frame)
+        })
     }
 
     fn poll_accept(&mut self, id: ListenerId, cx: &mut Context<'_>) -> Poll<usize> {
@@ -262,8 +268,7 @@ mod tests {
         listeners.add("0.0.0.0:80".parse().unwrap(), 1).unwrap();
         for port in 0..limits::HELD_SYNS as u16 + 1 {
             let source = SocketAddr::from(([10, 0, 0, 1], 1000 + port));
-            let segment =
-                Segment { source, destination: "10.0.0.2:80".parse().unwrap(), is_request: true, rst: false };
+            let segment = Segment { source, destination: "10.0.0.2:80".parse().unwrap(), is_request: true, rst: false };
             listeners.hold(segment, &[0; 60], Instant::from_secs(1));
         }
         assert_eq!(listeners.waiting(), limits::HELD_SYNS);

@@ -40,6 +40,12 @@
 //! interface); duplicate address detection; DNS servers from router advertisements; IGMPv3; routing between
 //! interfaces; TCP selective acknowledgement.
 
+// With every feature on, nothing here is unused; to say of each helper which features use it would only be noise.
+#![cfg_attr(
+    not(all(feature = "dhcp", feature = "icmp", feature = "ipv6", feature = "tcp", feature = "udp")),
+    allow(dead_code, unused_imports, irrefutable_let_patterns, clippy::question_mark)
+)]
+
 mod config;
 mod convert;
 mod device;
@@ -49,6 +55,8 @@ mod echo;
 mod listen;
 #[cfg(feature = "multicast")]
 mod multicast;
+#[cfg(feature = "udp")]
+mod queue;
 mod resources;
 mod run;
 mod table;
@@ -58,7 +66,6 @@ mod tcp;
 mod udp;
 mod wire;
 
-
 use core::cell::RefCell;
 use core::convert::Infallible;
 use core::future::poll_fn;
@@ -66,6 +73,8 @@ use core::net::IpAddr;
 use core::task::{Poll, Waker};
 
 use embassy_net_driver::{Driver, LinkState};
+#[cfg(any(feature = "udp", feature = "icmp"))]
+use embassy_time::Duration;
 use embassy_time::Instant;
 use heapless::Vec;
 use rand_chacha::ChaCha8Rng;
@@ -99,6 +108,14 @@ const DEFAULT_HOP_LIMIT: u8 = 64;
 /// Where ports come from that nobody chose (RFC 6335 section 6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
 
+/// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
+/// asked for waits a little longer than that, so that the others come before it the next time.
+#[cfg(any(feature = "udp", feature = "icmp"))]
+const ASKED_AGAIN: Duration = Duration::from_millis(1050);
+/// How soon a destination is tried again that could not be asked for.
+#[cfg(any(feature = "udp", feature = "icmp"))]
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+
 /// Makes a stack on `driver`. Nothing happens until the [`Runner`] runs.
 ///
 /// `seed` is what local ports, sequence numbers and transaction ids are drawn from: take it from a random number
@@ -126,12 +143,10 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     let growing = resources.growing;
     let link_up = driver.link_state(&mut core::task::Context::from_waker(Waker::noop())) == LinkState::Up;
 
-    #[allow(unused_mut)]
-    let mut others = SocketSet::new(&mut resources.others[..]);
     let mut inner = Inner {
         #[cfg(feature = "dhcp")]
-        dhcp: run::add_dhcp(&mut others, &mut resources.dhcp, &config),
-        others,
+        dhcp: run::Dhcp::Idle(run::dhcp_client(&mut resources.dhcp, &config)),
+        others: SocketSet::new(&mut resources.others[..]),
         iface,
         caps,
         hardware,
@@ -339,7 +354,7 @@ struct Inner<'d> {
     #[cfg_attr(not(feature = "dhcp"), allow(dead_code))]
     others: SocketSet<'d>,
     #[cfg(feature = "dhcp")]
-    dhcp: smoltcp::iface::SocketHandle,
+    dhcp: run::Dhcp<'d>,
     #[cfg(feature = "tcp")]
     tcp: tcp::Pool<'d>,
     #[cfg(feature = "tcp")]

@@ -89,12 +89,10 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
                 places: [const { udp::Place::FREE }; UDP],
                 rx_meta: [[PacketMetadata::EMPTY; limits::UDP_DATAGRAMS]; UDP],
                 rx: [[0; UDP_BUFFER]; UDP],
-                tx_meta: [[udp::OutgoingSlot::EMPTY; limits::UDP_DATAGRAMS]; UDP],
                 tx: [[0; UDP_BUFFER]; UDP],
                 transmit_storage: [SocketStorage::EMPTY; 1],
                 transmit_meta: [PacketMetadata::EMPTY; 1],
                 transmit: [0; limits::UDP_PAYLOAD],
-                scratch: [0; limits::UDP_PAYLOAD],
             },
             #[cfg(feature = "icmp")]
             echo_storage: [SocketStorage::EMPTY; 1],
@@ -147,30 +145,23 @@ pub(super) struct UdpMemory<'d, const N: usize, const BUFFER: usize> {
     places: [udp::Place<'d>; N],
     rx_meta: [[PacketMetadata; limits::UDP_DATAGRAMS]; N],
     rx: [[u8; BUFFER]; N],
-    tx_meta: [[udp::OutgoingSlot; limits::UDP_DATAGRAMS]; N],
     tx: [[u8; BUFFER]; N],
     transmit_storage: [SocketStorage<'d>; 1],
     transmit_meta: [PacketMetadata; 1],
     transmit: [u8; limits::UDP_PAYLOAD],
-    scratch: [u8; limits::UDP_PAYLOAD],
 }
 
 #[cfg(feature = "udp")]
 impl<'d, const N: usize, const BUFFER: usize> UdpMemory<'d, N, BUFFER> {
     pub(super) fn pool(&'d mut self, #[cfg(feature = "alloc")] growing: Option<PoolSizes>) -> udp::Pool<'d> {
-        let transmitter = udp::Transmitter::new(
-            &mut self.transmit_storage,
-            &mut self.transmit_meta,
-            &mut self.transmit,
-            &mut self.scratch,
-        );
+        let transmitter =
+            udp::Transmitter::new(&mut self.transmit_storage, &mut self.transmit_meta, &mut self.transmit);
         #[cfg(feature = "alloc")]
         if let Some(sizes) = growing {
             return udp::Pool::growing(sizes.udp, sizes.udp_buffer, transmitter);
         }
         let rx = self.rx_meta.iter_mut().zip(&mut self.rx);
-        let tx = self.tx_meta.iter_mut().zip(&mut self.tx);
-        let buffers = rx.zip(tx).map(|((rx_meta, rx), (tx_meta, tx))| udp::Buffers { rx_meta, rx, tx_meta, tx });
+        let buffers = rx.zip(&mut self.tx).map(|((rx_meta, rx), tx)| udp::Buffers { rx_meta, rx, tx });
         udp::Pool::fixed(&mut self.storage, &mut self.places, buffers, transmitter)
     }
 }

@@ -6,28 +6,30 @@ use embassy_net_driver::{Driver, LinkState, RxToken as _, TxToken};
 use embassy_time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
-use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::iface::Interface;
+#[cfg(feature = "dhcp")]
+use smoltcp::iface::{SocketHandle, SocketSet};
 #[cfg(feature = "dhcp")]
 use smoltcp::socket::dhcpv4;
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::Ipv6Cidr;
 use smoltcp::wire::{HardwareAddress, IpCidr};
 #[cfg(feature = "dhcp")]
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
-#[cfg(feature = "ipv6")]
-use smoltcp::wire::Ipv6Cidr;
 
-use super::device::{self, Egress, Ingress, Nowhere};
-#[cfg(feature = "tcp")]
-use super::listen::Request;
-use super::wire::{self, IcmpError, Quoted, Seen};
-#[cfg(feature = "dhcp")]
-use super::Lease;
-#[cfg(feature = "dhcp")]
-use super::resources::DhcpMemory;
-use super::{Config, Inner, convert};
 #[cfg(feature = "ipv4")]
 use super::Ipv4Config;
 #[cfg(feature = "ipv6")]
 use super::Ipv6Config;
+#[cfg(feature = "dhcp")]
+use super::Lease;
+use super::device::{self, Egress, Ingress, Nowhere};
+#[cfg(feature = "tcp")]
+use super::listen::Request;
+#[cfg(feature = "dhcp")]
+use super::resources::DhcpMemory;
+use super::wire::{self, IcmpError, Quoted, Seen};
+use super::{Config, Inner, convert};
 use crate::events::Event;
 use crate::limits;
 
@@ -60,18 +62,40 @@ pub(super) fn interface_config(
     iface
 }
 
+/// The DHCP client: smoltcp's socket, in the set only while it is wanted.
 #[cfg(feature = "dhcp")]
-pub(super) fn add_dhcp<'d>(
-    set: &mut SocketSet<'d>,
-    memory: &'d mut DhcpMemory<'d>,
-    config: &Config,
-) -> smoltcp::iface::SocketHandle {
+#[allow(clippy::large_enum_variant)] // there is one of it in a stack, and no heap to put the large one on
+pub(super) enum Dhcp<'d> {
+    Active(SocketHandle),
+    Idle(dhcpv4::Socket<'d>),
+    /// Between the two.
+    Moving,
+}
+
+#[cfg(feature = "dhcp")]
+pub(super) fn dhcp_client<'d>(memory: &'d mut DhcpMemory<'d>, config: &Config) -> dhcpv4::Socket<'d> {
     let (packet, options) = memory.prepare(&config.host_name);
     let mut socket = dhcpv4::Socket::new();
     socket.set_receive_packet_buffer(packet);
     socket.set_parameter_request_list(DHCP_PARAMETERS);
     socket.set_outgoing_options(options);
-    set.add(socket)
+    socket
+}
+
+#[cfg(feature = "dhcp")]
+impl<'d> Dhcp<'d> {
+    /// Starts the client anew, or stops it.
+    fn restart(&mut self, set: &mut SocketSet<'d>, wanted: bool) {
+        let socket = match core::mem::replace(self, Self::Moving) {
+            Self::Active(handle) => set.remove(handle),
+            Self::Idle(socket) => smoltcp::socket::Socket::Dhcpv4(socket),
+            Self::Moving => return,
+        };
+        if let smoltcp::socket::Socket::Dhcpv4(mut socket) = socket {
+            socket.reset();
+            *self = if wanted { Self::Active(set.add(socket)) } else { Self::Idle(socket) };
+        }
+    }
 }
 
 impl Inner<'_> {
@@ -85,13 +109,16 @@ impl Inner<'_> {
         #[cfg(feature = "dhcp")]
         self.follow_lease();
         let caps = self.caps.clone();
-        let mut egress = Egress { driver, cx, caps: &caps, exhausted: false };
+        let mut egress = Egress { driver, cx: &mut *cx, caps: &caps, exhausted: false, frames: 0 };
         let mut next = self.send(&mut egress);
         let exhausted = egress.exhausted;
         #[cfg(feature = "tcp")]
         {
             self.tcp.tidy(now);
             self.listeners.expire(now);
+            if !exhausted && self.find_held().is_some() {
+                cx.waker().wake_by_ref();
+            }
         }
         self.tell_addresses();
         earliest(&mut next, self.deadline(now, exhausted));
@@ -114,8 +141,10 @@ impl Inner<'_> {
             cx.waker().wake_by_ref(); // there may be more, but others come first
         }
         #[cfg(feature = "tcp")]
-        while let Some(reply) = driver.transmit(cx) {
-            let Some(frame) = self.next_held() else { break };
+        while self.find_held().is_some()
+            && let Some(reply) = driver.transmit(cx)
+            && let Some(frame) = self.next_held()
+        {
             self.take_frame(&frame, reply);
         }
     }
@@ -185,15 +214,13 @@ impl Inner<'_> {
         while self.iface.poll_egress(timestamp, egress, &mut self.others) == SocketStateChanged {}
         #[cfg(feature = "tcp")]
         while self.iface.poll_egress(timestamp, egress, &mut self.tcp.sockets) == SocketStateChanged {}
+        let neighbors = core::mem::take(&mut self.neighbors);
         #[cfg(feature = "udp")]
-        {
-            let neighbors = core::mem::take(&mut self.neighbors);
-            earliest(&mut next, self.send_datagrams(egress, neighbors));
-            // What could not be sent for lack of room is tried as if the news came again.
-            self.neighbors = neighbors && egress.exhausted;
-        }
+        earliest(&mut next, self.send_datagrams(egress, neighbors));
         #[cfg(feature = "icmp")]
-        earliest(&mut next, self.send_pings(egress));
+        earliest(&mut next, self.send_pings(egress, neighbors));
+        // What could not be sent for lack of room is tried as if the news came again.
+        self.neighbors = neighbors && egress.exhausted;
         next
     }
 
@@ -244,7 +271,8 @@ impl Inner<'_> {
         let now = self.now();
         #[cfg(feature = "dhcp")]
         {
-            self.others.get_mut::<dhcpv4::Socket<'_>>(self.dhcp).reset();
+            let wanted = self.link_up && matches!(self.config.ipv4, Ipv4Config::Dhcp);
+            self.dhcp.restart(&mut self.others, wanted);
             self.set_lease(Lease::default());
         }
         let config = interface_config(&self.config, self.hardware, &mut self.rng);
@@ -294,7 +322,10 @@ impl Inner<'_> {
             };
             let link_local = match self.config.ipv6 {
                 Ipv6Config::None => None,
-                _ => Ipv6Cidr::from_link_prefix(&Ipv6Cidr::LINK_LOCAL_PREFIX, self.hardware),
+                _ => {
+                    let prefix = Ipv6Cidr::new(Ipv6Cidr::LINK_LOCAL_PREFIX.address(), 64);
+                    Ipv6Cidr::from_link_prefix(&prefix, self.hardware)
+                }
             };
             self.iface.update_ip_addrs(|addrs| {
                 let fixed = address.map(|a| Ipv6Cidr::new(a.address(), a.network_length()));
@@ -338,14 +369,13 @@ impl Inner<'_> {
     /// Takes over what the DHCP client has got or lost.
     #[cfg(feature = "dhcp")]
     fn follow_lease(&mut self) {
-        if !matches!(self.config.ipv4, Ipv4Config::Dhcp) {
-            return;
-        }
-        let lease = match self.others.get_mut::<dhcpv4::Socket<'_>>(self.dhcp).poll() {
+        let Dhcp::Active(handle) = self.dhcp else { return };
+        let lease = match self.others.get_mut::<dhcpv4::Socket<'_>>(handle).poll() {
             None => return,
             Some(dhcpv4::Event::Deconfigured) => Lease::default(),
             Some(dhcpv4::Event::Configured(config)) => {
-                let mut lease = Lease { address: usable(config.address).map(|a| (a, config.router)), ..Lease::default() };
+                let mut lease =
+                    Lease { address: usable(config.address).map(|a| (a, config.router)), ..Lease::default() };
                 lease.dns_servers.extend(config.dns_servers.iter().copied().take(limits::DNS_SERVERS));
                 if let Some(packet) = config.packet {
                     let ntp = packet.options().filter(|option| option.kind == DHCP_NTP);

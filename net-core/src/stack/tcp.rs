@@ -59,6 +59,8 @@ pub(super) struct Place {
     /// Bytes ever written, modulo 2^32, and how many of them the peer had acknowledged when last looked at.
     written: u32,
     acknowledged: u32,
+    /// Everything that was due has been sent since a segment last came.
+    answered: bool,
     /// Since when nothing more has been acknowledged, while something should be.
     stuck_since: Option<Instant>,
 }
@@ -82,6 +84,7 @@ impl Place {
         keep_alive: None,
         written: 0,
         acknowledged: 0,
+        answered: false,
         stuck_since: None,
     };
 }
@@ -143,13 +146,13 @@ impl<'d> Pool<'d> {
         self.places.iter().any(|place| place.phase == Phase::Free) || self.spare().is_some()
     }
 
-    /// The orphan that has waited longest in TIME-WAIT, or that has only its RST left to send.
+    /// The orphan that has waited longest in TIME-WAIT, having acknowledged the peer's FIN.
     fn spare(&self) -> Option<usize> {
-        let waiting = |place: &&(usize, &Place)| {
-            matches!(place.1.phase, Phase::Orphan(_))
-                && matches!(self.state(place.0), State::TimeWait | State::Closed)
+        let spare = |i: usize, place: &Place| {
+            matches!(place.phase, Phase::Orphan(_)) && place.answered && self.state(i) == State::TimeWait
         };
-        self.places.iter().enumerate().filter(|at| waiting(&at)).min_by_key(|(_, place)| place.since).map(|(i, _)| i)
+        let places = self.places.iter().enumerate().filter(|(i, place)| spare(*i, place));
+        places.min_by_key(|(_, place)| place.since).map(|(i, _)| i)
     }
 
     /// Takes a place out of the pool, its socket closed and with default options.
@@ -213,9 +216,7 @@ impl<'d> Pool<'d> {
     }
 
     fn find(&self, local: SocketAddr, peer: SocketAddr) -> Option<usize> {
-        self.places
-            .iter()
-            .position(|place| place.phase != Phase::Free && place.local == local && place.peer == peer)
+        self.places.iter().position(|place| place.phase != Phase::Free && place.local == local && place.peer == peer)
     }
 
     /// Connections of a listener that hold a socket and that nobody has accepted.
@@ -237,30 +238,22 @@ impl<'d> Pool<'d> {
     }
 
     /// Gets a socket ready for the connection request that is about to be handed to smoltcp.
-    pub(super) fn expect(
-        &mut self,
-        segment: &Segment,
-        listener: ListenerId,
-        timeout: Duration,
-        now: Instant,
-    ) -> Option<usize> {
+    pub(super) fn expect(&mut self, segment: &Segment, listener: ListenerId, timeout: Duration, now: Instant) {
         if let Some(old) = self.find(segment.destination, segment.source) {
             // A new connection between the ports of one in TIME-WAIT, which nobody holds any more.
             if !matches!(self.places[old].phase, Phase::Orphan(_)) {
-                return None;
+                return;
             }
-            self.socket(old).abort();
             self.release(old);
         }
-        let index = self.take(Phase::Handshake(listener), now).ok()?;
+        let Some(endpoint) = convert::listen_endpoint(segment.destination) else { return };
+        let Ok(index) = self.take(Phase::Handshake(listener), now) else { return };
         self.places[index].local = segment.destination;
         self.places[index].peer = segment.source;
-        let endpoint = convert::listen_endpoint(segment.destination)?;
         let socket = self.socket(index);
         socket.set_timeout(Some(convert::duration(timeout)));
         let _ = socket.listen(endpoint);
         self.places[index].seen = State::Listen;
-        Some(index)
     }
 
     /// Looks at what a received segment has changed. Gives the listener that has a new connection to hand out.
@@ -268,6 +261,7 @@ impl<'d> Pool<'d> {
         let index = self.find(segment.destination, segment.source)?;
         let (before, now) = (self.places[index].seen, self.state(index));
         self.places[index].seen = now;
+        self.places[index].answered = false;
         match self.places[index].phase {
             // smoltcp drops bad segments, and goes back to LISTEN when a handshake is reset.
             Phase::Handshake(_) if matches!(now, State::Listen | State::Closed) => {
@@ -310,6 +304,7 @@ impl<'d> Pool<'d> {
             }
             let (before, state) = (self.places[index].seen, self.state(index));
             self.places[index].seen = state;
+            self.places[index].answered = true;
             // Nothing was received, so what closed it was a timer. That of TIME-WAIT is the regular end.
             if state == State::Closed && before != State::Closed && before != State::TimeWait {
                 self.places[index].error.get_or_insert(Error::TimedOut);
@@ -397,7 +392,11 @@ impl<'d> Pool<'d> {
         let socket = self.socket(index);
         // So that the last ACK is out before the place is needed again.
         socket.set_ack_delay(None);
-        if reset { socket.abort() } else { socket.close() }
+        if reset {
+            socket.abort()
+        } else {
+            socket.close()
+        }
         self.places[index].seen = self.state(index);
         self.places[index].phase = Phase::Orphan(until);
         if self.is_done(index) {
@@ -537,8 +536,7 @@ impl Inner<'_> {
             return Poll::Ready(Err(error));
         }
         let socket = self.tcp.socket(index);
-        let fin_pending =
-            limit == 0 && matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
+        let fin_pending = limit == 0 && matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
         if socket.send_queue() <= limit && !fin_pending {
             return Poll::Ready(Ok(()));
         }

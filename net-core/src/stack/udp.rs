@@ -2,9 +2,9 @@
 //!
 //! smoltcp's UDP socket stops sending altogether while its first datagram waits for an address resolution that is never
 //! answered. So here smoltcp's sockets only receive. Sending has a queue for each socket, and one transmitter for the
-//! stack, to which datagrams are given one at a time: one whose destination is not resolved yet goes back to its queue
-//! and is tried again when a neighbour has answered or a second has passed, up to [`UNRESOLVED_FOR`], while the others
-//! go out.
+//! stack, to which datagrams are given one at a time: one whose destination is not resolved yet stays in its queue and
+//! is tried again when a neighbour has answered or a second has passed, up to [`UNRESOLVED_FOR`], while the others go
+//! out.
 
 use core::fmt;
 use core::future::poll_fn;
@@ -13,23 +13,20 @@ use core::task::{Context, Poll, Waker};
 
 use embassy_net_driver::Driver;
 use embassy_time::{Duration, Instant};
-use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::udp;
-use smoltcp::storage::PacketBuffer;
 use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
 
 use super::device::Egress;
+use super::queue::{Bytes, Queue};
 use super::table::Table;
 use super::wire::IcmpErrorKind;
-use super::{DEFAULT_HOP_LIMIT, Inner, Stack, convert};
+use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
 use crate::nal::{self, ConnectedUdp, UdpStack, UnconnectedUdp};
 use crate::{Error, limits};
 
 /// How long a datagram waits for its destination to answer address resolution.
 const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
-/// smoltcp asks for an unresolved neighbour once a second; more frequent attempts are in vain.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-
 /// What is known of a datagram that waits to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing {
@@ -41,9 +38,6 @@ pub(super) struct Outgoing {
     try_at: Instant,
 }
 
-/// Room for what is known of one waiting datagram.
-pub(super) type OutgoingSlot = smoltcp::storage::PacketMetadata<Outgoing>;
-
 /// A place of the pool.
 pub(super) struct Place<'d> {
     used: bool,
@@ -53,8 +47,7 @@ pub(super) struct Place<'d> {
     /// The one peer of a connected socket.
     peer: Option<SocketAddr>,
     hop_limit: u8,
-    queue: Option<PacketBuffer<'d, Outgoing>>,
-    queued: usize,
+    queue: Option<Queue<'d, Outgoing>>,
     /// Told to a connected socket once: its peer's host says that nobody listens there.
     error: Option<Error>,
     waker: Option<Waker>,
@@ -70,7 +63,6 @@ impl Place<'_> {
         peer: None,
         hop_limit: DEFAULT_HOP_LIMIT,
         queue: None,
-        queued: 0,
         error: None,
         waker: None,
     };
@@ -80,7 +72,6 @@ impl Place<'_> {
 pub(super) struct Buffers<'d> {
     pub(super) rx_meta: &'d mut [udp::PacketMetadata],
     pub(super) rx: &'d mut [u8],
-    pub(super) tx_meta: &'d mut [OutgoingSlot],
     pub(super) tx: &'d mut [u8],
 }
 
@@ -97,8 +88,6 @@ pub(super) struct Pool<'d> {
 pub(super) struct Transmitter<'d> {
     set: SocketSet<'d>,
     handle: SocketHandle,
-    /// Holds a datagram on its way back into its queue.
-    scratch: &'d mut [u8; limits::UDP_PAYLOAD],
 }
 
 impl<'d> Transmitter<'d> {
@@ -106,21 +95,42 @@ impl<'d> Transmitter<'d> {
         storage: &'d mut [SocketStorage<'d>],
         meta: &'d mut [udp::PacketMetadata],
         buffer: &'d mut [u8; limits::UDP_PAYLOAD],
-        scratch: &'d mut [u8; limits::UDP_PAYLOAD],
     ) -> Self {
         let mut set = SocketSet::new(storage);
         let nothing = udp::PacketBuffer::new(&mut [][..], &mut [][..]);
         let handle = set.add(udp::Socket::new(nothing, udp::PacketBuffer::new(meta, &mut buffer[..])));
-        Self { set, handle, scratch }
+        Self { set, handle }
+    }
+
+    /// Sends a datagram now, or says that its destination is not resolved or the driver is full.
+    fn send<D: Driver>(
+        &mut self,
+        iface: &mut Interface,
+        egress: &mut Egress<'_, '_, D>,
+        now: Instant,
+        port: u16,
+        outgoing: &Outgoing,
+        payload: &[u8],
+    ) -> bool {
+        let socket = self.set.get_mut::<udp::Socket<'d>>(self.handle);
+        let mut meta = udp::UdpMetadata::from(outgoing.to);
+        meta.local_address = Some(outgoing.from);
+        socket.set_hop_limit(Some(outgoing.hop_limit.max(1)));
+        let _ = socket.bind(port);
+        let _ = socket.send_slice(payload, meta);
+        iface.poll_egress(convert::instant(now), egress, &mut self.set);
+        let socket = self.set.get_mut::<udp::Socket<'d>>(self.handle);
+        let sent = socket.send_queue() == 0;
+        socket.close();
+        if !sent {
+            self.forget();
+        }
+        sent
     }
 
     /// Forgets what smoltcp remembers of the destination that did not answer: it would silence the next one too.
     fn forget(&mut self) {
-        let mut socket = self.set.remove(self.handle);
-        if let smoltcp::socket::Socket::Udp(socket) = &mut socket {
-            socket.close();
-        }
-        if let smoltcp::socket::Socket::Udp(socket) = socket {
+        if let smoltcp::socket::Socket::Udp(socket) = self.set.remove(self.handle) {
             self.handle = self.set.add(socket);
         }
     }
@@ -139,7 +149,7 @@ impl<'d> Pool<'d> {
             let nothing = udp::PacketBuffer::new(&mut [][..], &mut [][..]);
             let socket = udp::Socket::new(udp::PacketBuffer::new(memory.rx_meta, memory.rx), nothing);
             place.handle = Some(sockets.add(socket));
-            place.queue = Some(PacketBuffer::new(memory.tx_meta, memory.tx));
+            place.queue = Some(Queue::new(Bytes::Given(memory.tx)));
         }
         Self {
             sockets,
@@ -169,8 +179,7 @@ impl<'d> Pool<'d> {
             let meta = vec![udp::PacketMetadata::EMPTY; limits::UDP_DATAGRAMS];
             let socket = udp::Socket::new(udp::PacketBuffer::new(meta, vec![0; self.buffer]), nothing);
             self.places[index].handle = Some(self.sockets.add(socket));
-            let meta = vec![OutgoingSlot::EMPTY; limits::UDP_DATAGRAMS];
-            self.places[index].queue = Some(PacketBuffer::new(meta, vec![0; self.buffer]));
+            self.places[index].queue = Some(Queue::new(Bytes::Own(vec![0; self.buffer])));
         }
         let endpoint = IpListenEndpoint {
             addr: if local.ip().is_unspecified() { None } else { convert::ip(local.ip()) },
@@ -186,9 +195,8 @@ impl<'d> Pool<'d> {
         self.socket(index).close();
         let place = &mut self.places[index];
         place.used = false;
-        place.queued = 0;
         if let Some(queue) = &mut place.queue {
-            while queue.dequeue().is_ok() {}
+            queue.clear();
         }
         #[cfg(feature = "alloc")]
         if matches!(self.places, Table::Growing { .. }) {
@@ -240,51 +248,42 @@ impl Inner<'_> {
     ) -> Option<Instant> {
         let now = self.now();
         let mut next: Option<Instant> = None;
+        // The destination that address resolution was asked for just now.
+        let mut asked_for = None;
         for index in 0..self.udp.places.len() {
-            // Each datagram once: those that stay go to the end, so their order is kept.
-            for _ in 0..self.udp.places[index].queued {
-                if egress.exhausted {
-                    return next;
+            let mut at = 0;
+            loop {
+                let place = &mut self.udp.places[index];
+                let port = place.local.port();
+                let Some((outgoing, payload)) = place.queue.as_mut().and_then(|queue| queue.get(at)) else { break };
+                let given_up = now >= outgoing.expires;
+                let mut sent = false;
+                if !given_up && (neighbors || now >= outgoing.try_at) {
+                    let frames = egress.frames;
+                    sent = self.udp.transmitter.send(&mut self.iface, egress, now, port, outgoing, payload);
+                    if egress.exhausted {
+                        return next;
+                    }
+                    if egress.frames != frames {
+                        asked_for = Some(outgoing.to.addr);
+                    }
+                    let asked = asked_for == Some(outgoing.to.addr);
+                    outgoing.try_at = now + if asked { ASKED_AGAIN } else { TRY_AGAIN };
                 }
-                let place = &mut self.udp.places[index];
-                let Some(Ok((outgoing, payload))) = place.queue.as_mut().map(PacketBuffer::peek) else { break };
-                let (port, mut outgoing) = (place.local.port(), *outgoing);
-                let sent = (neighbors || now >= outgoing.try_at) && {
-                    let transmitter = &mut self.udp.transmitter;
-                    let socket = transmitter.set.get_mut::<udp::Socket<'_>>(transmitter.handle);
-                    let mut meta = udp::UdpMetadata::from(outgoing.to);
-                    meta.local_address = Some(outgoing.from);
-                    socket.set_hop_limit(Some(outgoing.hop_limit.max(1)));
-                    let _ = socket.bind(port);
-                    let _ = socket.send_slice(payload, meta);
-                    self.iface.poll_egress(convert::instant(now), egress, &mut transmitter.set);
-                    let socket = transmitter.set.get_mut::<udp::Socket<'_>>(transmitter.handle);
-                    let sent = socket.send_queue() == 0;
-                    socket.close();
-                    if !sent {
-                        if egress.exhausted {
-                            return next;
-                        }
-                        transmitter.forget();
-                        outgoing.try_at = now + TRY_AGAIN;
-                    }
-                    sent
-                };
-                let place = &mut self.udp.places[index];
-                let Some(queue) = &mut place.queue else { break };
-                if !sent && now < outgoing.expires {
-                    next = Some(next.map_or(outgoing.try_at, |at| at.min(outgoing.try_at)));
-                    requeue(queue, outgoing, self.udp.transmitter.scratch);
-                } else {
-                    if !sent {
-                        debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
-                        self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
-                    }
-                    let _ = queue.dequeue();
-                    place.queued -= 1;
-                    if let Some(waker) = place.waker.take() {
-                        waker.wake();
-                    }
+                if given_up {
+                    debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
+                    self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
+                } else if !sent {
+                    let again = outgoing.try_at.min(outgoing.expires);
+                    next = Some(next.map_or(again, |at| at.min(again)));
+                    at += 1;
+                    continue;
+                }
+                if let Some(queue) = &mut place.queue {
+                    queue.remove(at);
+                }
+                if let Some(waker) = place.waker.take() {
+                    waker.wake();
                 }
             }
         }
@@ -295,7 +294,8 @@ impl Inner<'_> {
         let ip = convert::canonical(local.ip());
         self.check_local(ip)?;
         let port = match local.port() {
-            0 => self.ephemeral_port(|inner, port| inner.udp.is_taken(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), port)),
+            0 => self
+                .ephemeral_port(|inner, port| inner.udp.is_taken(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), port)),
             port if self.udp.is_taken(ip, port) => return Err(Error::AddressInUse),
             port => port,
         };
@@ -335,18 +335,15 @@ impl Inner<'_> {
             _ => source,
         };
         let Some(queue) = &mut place.queue else { return Err(Error::Closed) };
-        if data.len() > limits::UDP_PAYLOAD.min(queue.payload_capacity()) {
+        if data.len() > limits::UDP_PAYLOAD.min(queue.capacity()) {
             return Err(Error::TooLarge);
         }
-        let hop_limit = place.hop_limit;
-        let outgoing = Outgoing { to, from, hop_limit, expires: now + UNRESOLVED_FOR, try_at: now };
-        match queue.enqueue(data.len(), outgoing) {
-            Ok(room) => room.copy_from_slice(data),
-            Err(_) => return Ok(false),
+        let outgoing = Outgoing { to, from, hop_limit: place.hop_limit, expires: now + UNRESOLVED_FOR, try_at: now };
+        let queued = queue.push(outgoing, data);
+        if queued {
+            self.wake();
         }
-        place.queued += 1;
-        self.wake();
-        Ok(true)
+        Ok(queued)
     }
 
     /// The next datagram for a socket: how long it was, to which of our addresses it came, and from whom.
@@ -382,16 +379,6 @@ impl Inner<'_> {
                 return Poll::Ready(Ok((length, to, from)));
             }
         }
-    }
-}
-
-/// Takes the first datagram of a queue to its end.
-fn requeue(queue: &mut PacketBuffer<'_, Outgoing>, outgoing: Outgoing, scratch: &mut [u8]) {
-    let Ok((_, payload)) = queue.dequeue() else { return };
-    let length = payload.len();
-    scratch[..length].copy_from_slice(payload);
-    if let Ok(room) = queue.enqueue(length, outgoing) {
-        room.copy_from_slice(&scratch[..length]);
     }
 }
 

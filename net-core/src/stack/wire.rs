@@ -6,11 +6,11 @@
 use core::net::{IpAddr, SocketAddr};
 
 use smoltcp::phy::Medium;
-#[cfg(feature = "ipv6")]
-use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, Ipv6Packet};
 #[cfg(feature = "ipv4")]
 use smoltcp::wire::{ArpOperation, ArpPacket, Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, Ipv4Packet};
 use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, Ipv6Packet};
 use smoltcp::wire::{TcpPacket, UdpPacket};
 
 /// The sockets that a received frame concerns, and what else the stack wants to know of it.
@@ -230,7 +230,8 @@ pub(super) fn may_be_igmp(length: usize, medium: Medium) -> bool {
 #[cfg(all(feature = "ipv4", feature = "multicast"))]
 pub(super) fn mend_igmp(frame: &mut [u8], length: usize, medium: Medium) -> Option<usize> {
     let packet = frame.get_mut(link_header(medium)..length + ROUTER_ALERT.len())?;
-    if packet.first()? >> 4 != 4 || Ipv4Packet::new_checked(&packet[..IGMP_PACKET]).ok()?.next_header() != IpProtocol::Igmp
+    if packet.first()? >> 4 != 4
+        || Ipv4Packet::new_checked(&packet[..IGMP_PACKET]).ok()?.next_header() != IpProtocol::Igmp
     {
         return None;
     }

@@ -1,5 +1,6 @@
 //! Hosts on an in-memory cable, in virtual time.
 #![allow(dead_code, unreachable_pub)] // each test program uses its own part
+#![allow(clippy::unwrap_used)] // clippy knows test functions, but not what they share
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -148,7 +148,8 @@ fn advertisement(router_lifetime: u16, prefix_lifetime: u32) -> Vec<u8> {
     icmp.extend(prefix_lifetime.to_be_bytes());
     icmp.extend([0; 4]);
     icmp.extend("fd12::".parse::<Ipv6Addr>().unwrap().octets());
-    let mut pseudo = [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
+    let mut pseudo =
+        [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
     if pseudo.len() % 2 == 1 {
         pseudo.push(0);
     }

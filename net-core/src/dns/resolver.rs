@@ -65,14 +65,7 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
                 without_edns: Vec::new(),
                 seed,
                 draws: 0,
-                stats: Stats {
-                    cached: 0,
-                    udp_queries: 0,
-                    tcp_queries: 0,
-                    timeouts: 0,
-                    ignored: 0,
-                    failures: 0,
-                },
+                stats: Stats { cached: 0, udp_queries: 0, tcp_queries: 0, timeouts: 0, ignored: 0, failures: 0 },
             }),
         }
     }
@@ -231,7 +224,13 @@ where
     /// Asks for records of one type, following aliases, from the cache where possible.
     ///
     /// The name that a PTR record points to is left in `work`, and no address returned.
-    async fn find(&self, work: &mut Work, asked: Asked<'_>, rtype: Rtype, until: Instant) -> Result<Addresses, DnsError> {
+    async fn find(
+        &self,
+        work: &mut Work,
+        asked: Asked<'_>,
+        rtype: Rtype,
+        until: Instant,
+    ) -> Result<Addresses, DnsError> {
         let servers = self.begin();
         work.name = asked.wire()?;
         let mut aliases = 0;

@@ -57,6 +57,8 @@ mod listen;
 mod multicast;
 #[cfg(feature = "udp")]
 mod queue;
+#[cfg(feature = "tcp")]
+mod recovery;
 mod resources;
 mod run;
 mod table;
@@ -214,6 +216,8 @@ pub struct Stats {
     pub waiting_requests: usize,
     /// Connection requests that have ever had to wait.
     pub held_requests: u32,
+    /// How often a lost segment was repeated sooner than smoltcp would have.
+    pub repairs: u32,
     /// Datagrams dropped because their destination did not answer address resolution.
     pub unresolved: u32,
 }

@@ -47,12 +47,12 @@
 
 mod cache;
 mod composer;
-mod exchange;
 mod message;
 mod name;
+mod question;
 mod resolver;
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 use core::fmt;
 use core::net::IpAddr;

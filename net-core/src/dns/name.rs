@@ -243,7 +243,8 @@ mod tests {
         assert_eq!(classify(&"a.".repeat(127)).map(|_| ()), Ok(()));
         assert_eq!(classify(&"a.".repeat(128)), Err(DnsError::InvalidName));
         assert_eq!(classify(&format!("a{label}.com")), Err(DnsError::InvalidName));
-        for bad in ["", ".", "..", "a..b", ".a", "a..", "a b", "a\n", "ä.de", "a/b", "a\\046b", "[::1]", "a:80", "\0"] {
+        for bad in ["", ".", "..", "a..b", ".a", "a..", "a b", "a\n", "ä.de", "a/b", "a\\046b", "[::1]", "a:80", "\0"]
+        {
             assert_eq!(classify(bad), Err(DnsError::InvalidName), "{bad:?}");
         }
         for slip in ["256.1.1.1", "1.2.3", "1.2.3.4.", "12345", "01.02.03.04"] {
@@ -275,7 +276,9 @@ mod tests {
         let text = |address: &str| {
             let address = address.parse().unwrap();
             match classify_reverse(address) {
-                Kind::Ordinary => String::from(Asked::Address(address).wire().unwrap().write_host(&mut [0; 253]).unwrap()),
+                Kind::Ordinary => {
+                    String::from(Asked::Address(address).wire().unwrap().write_host(&mut [0; 253]).unwrap())
+                }
                 other => format!("{other:?}"),
             }
         };

@@ -213,7 +213,7 @@ where
             if !waited {
                 Timer::at(self.until.min(Instant::now() + PAUSE)).await;
             }
-            wait = wait * 2;
+            wait *= 2;
         }
         Err(error)
     }

@@ -158,7 +158,8 @@ where
         self.notice_change();
         let mut question = Question::new(self, Asked::Host(host));
         let mut error = DnsError::NoData;
-        for rtype in self.types(family).into_iter().flatten() {
+        for turn in 0..2 {
+            let Some(rtype) = self.rtype(family, turn) else { break };
             let before = question.addresses.len();
             if before > 0 {
                 if family == Family::Either {
@@ -202,14 +203,15 @@ where
         question.name.write_host(buffer)
     }
 
-    /// The types to ask for, one after the other.
-    fn types(&self, family: Family) -> [Option<Rtype>; 2] {
-        match family {
-            Family::V4 => [Some(Rtype::A), None],
-            Family::V6 => [Some(Rtype::AAAA), None],
-            Family::Either if !self.prefers_v4() => [Some(Rtype::AAAA), Some(Rtype::A)],
-            Family::Both | Family::Either => [Some(Rtype::A), Some(Rtype::AAAA)],
-        }
+    /// The type to ask for first (0) and second (1).
+    fn rtype(&self, family: Family, turn: u8) -> Option<Rtype> {
+        let (first, second) = match family {
+            Family::V4 => (Rtype::A, None),
+            Family::V6 => (Rtype::AAAA, None),
+            Family::Either if !self.prefers_v4() => (Rtype::AAAA, Some(Rtype::A)),
+            Family::Both | Family::Either => (Rtype::A, Some(Rtype::AAAA)),
+        };
+        if turn == 0 { Some(first) } else { second }
     }
 
     fn prefers_v4(&self) -> bool {

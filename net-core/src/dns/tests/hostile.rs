@@ -250,7 +250,7 @@ fn names_that_are_too_long_are_malformed() {
     let mut long = label.repeat(4);
     long.extend(POINTER);
     assert_eq!(reply_of(vec![record(POINTER, wire::CNAME, 1, 60, &long)]), Err(DnsError::Malformed));
-    let short = [vec![1, b'a'].repeat(128), vec![0]].concat();
+    let short = [[1, b'a'].repeat(128), vec![0]].concat();
     assert_eq!(reply_of(vec![record(POINTER, wire::CNAME, 1, 60, &short)]), Err(DnsError::Malformed));
     // No end at all.
     assert_eq!(reply_of(vec![record(POINTER, wire::CNAME, 1, 60, &label.repeat(3))]), Err(DnsError::Malformed));

@@ -190,14 +190,14 @@ impl Net {
     fn socket(&self, remote: SocketAddr) -> Socket {
         self.sockets.set(self.sockets.get() + 1);
         self.open.set(self.open.get() + 1);
-        Socket {
+        Socket(Box::new(SocketState {
             net: self.clone(),
             remote,
             number: self.sockets.get(),
             due: Vec::new(),
             outgoing: Vec::new(),
             incoming: VecDeque::new(),
-        }
+        }))
     }
 }
 
@@ -211,8 +211,10 @@ impl Interface for Net {
     }
 }
 
-/// A connected UDP socket, or a TCP connection.
-pub(super) struct Socket {
+/// A connected UDP socket, or a TCP connection: a handle, as that of a stack with a pool of sockets is.
+pub(super) struct Socket(Box<SocketState>);
+
+struct SocketState {
     net: Net,
     remote: SocketAddr,
     number: u32,
@@ -223,7 +225,7 @@ pub(super) struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.net.open.set(self.net.open.get() - 1);
+        self.0.net.open.set(self.0.net.open.get() - 1);
     }
 }
 
@@ -231,12 +233,12 @@ impl Socket {
     /// Waits for what is due next.
     async fn next(&mut self) -> What {
         loop {
-            let earliest = (0..self.due.len()).min_by_key(|&i| self.due[i].0);
+            let earliest = (0..self.0.due.len()).min_by_key(|&i| self.0.due[i].0);
             let Some(earliest) = earliest else { return pending().await };
-            Timer::at(self.due[earliest].0).await;
-            let (_, reply) = self.due.remove(earliest);
+            Timer::at(self.0.due[earliest].0).await;
+            let (_, reply) = self.0.due.remove(earliest);
             // A connected socket receives from its peer alone.
-            if reply.from.is_none_or(|from| from == self.remote) {
+            if reply.from.is_none_or(|from| from == self.0.remote) {
                 return reply.what;
             }
         }
@@ -247,8 +249,8 @@ impl ConnectedUdp for Socket {
     type Error = Error;
 
     async fn send(&mut self, data: &[u8]) -> Result<(), Error> {
-        let replies = self.net.ask(data, false, self.remote, self.number);
-        self.due.extend(replies);
+        let replies = self.0.net.ask(data, false, self.0.remote, self.0.number);
+        self.0.due.extend(replies);
         Ok(())
     }
 
@@ -271,21 +273,21 @@ impl ErrorType for Socket {
 
 impl Read for Socket {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        while self.incoming.is_empty() {
+        while self.0.incoming.is_empty() {
             match self.next().await {
                 What::Message(bytes) => {
-                    self.incoming.extend((bytes.len() as u16).to_be_bytes());
-                    self.incoming.extend(bytes);
+                    self.0.incoming.extend((bytes.len() as u16).to_be_bytes());
+                    self.0.incoming.extend(bytes);
                 }
-                What::Bytes(bytes) => self.incoming.extend(bytes),
+                What::Bytes(bytes) => self.0.incoming.extend(bytes),
                 What::Close => return Ok(0),
                 What::Fail(error) => return Err(error),
             }
         }
         // In pieces, as segments may come.
-        let count = self.incoming.len().min(buffer.len()).min(700);
+        let count = self.0.incoming.len().min(buffer.len()).min(700);
         for place in &mut buffer[..count] {
-            *place = self.incoming.pop_front().unwrap();
+            *place = self.0.incoming.pop_front().unwrap();
         }
         Ok(count)
     }
@@ -294,17 +296,17 @@ impl Read for Socket {
 impl Write for Socket {
     async fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
         let data = &data[..data.len().min(20)];
-        self.outgoing.extend_from_slice(data);
-        if self.remote.port() != 53 {
-            if self.outgoing.ends_with(b"\r\n\r\n") {
-                self.due.push((Instant::now(), Reply::stream(self.net.http.get().into())));
-                self.due.push((Instant::now() + Duration::from_millis(1), Reply::close()));
+        self.0.outgoing.extend_from_slice(data);
+        if self.0.remote.port() != 53 {
+            if self.0.outgoing.ends_with(b"\r\n\r\n") {
+                self.0.due.push((Instant::now(), Reply::stream(self.0.net.http.get().into())));
+                self.0.due.push((Instant::now() + Duration::from_millis(1), Reply::close()));
             }
-        } else if let Some((length, message)) = self.outgoing.split_first_chunk()
+        } else if let Some((length, message)) = self.0.outgoing.split_first_chunk()
             && message.len() == usize::from(u16::from_be_bytes(*length))
         {
-            let replies = self.net.ask(message, true, self.remote, self.number);
-            self.due.extend(replies);
+            let replies = self.0.net.ask(message, true, self.0.remote, self.0.number);
+            self.0.due.extend(replies);
         }
         Ok(data.len())
     }
@@ -318,7 +320,7 @@ impl TcpConnect for Net {
     type Error = Error;
     type Connection<'a> = Socket;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Socket, Error> {
+    async fn connect(&self, remote: SocketAddr) -> Result<Socket, Error> {
         match self.tcp_error.get() {
             Some(Error::TimedOut) => pending().await,
             Some(error) => Err(error),

@@ -38,3 +38,9 @@ pub const EVENTS: usize = 16;
 pub const EVENT_WAITERS: usize = 8;
 /// Received frames handled before the stack lets other tasks run.
 pub const FRAMES_PER_TURN: usize = 64;
+/// Largest UDP payload, in bytes: what fits into an Ethernet frame over IPv4. Datagrams are not fragmented; a larger one
+/// is [`Error::TooLarge`](crate::Error::TooLarge).
+pub const UDP_PAYLOAD: usize = 1472;
+/// Datagrams that one UDP socket keeps for its reader, and as many that wait to be sent. A received one beyond that is
+/// lost; sending waits.
+pub const UDP_DATAGRAMS: usize = 8;

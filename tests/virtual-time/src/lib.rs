@@ -78,6 +78,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 fn advance() {
     let due = TIMERS.with_borrow_mut(|timers| {
         let at = timers.iter().map(|(at, _)| *at).min();
+        #[allow(clippy::panic)] // this crate is for tests, and this is how one fails
         let Some(at) = at else { panic!("the test waits for something that can never happen") };
         NOW.set(NOW.get().max(at));
         assert!(NOW.get() < LIMIT, "the test waits for something that does not happen in 30 days");
@@ -93,19 +94,20 @@ fn advance() {
 
 /// Polls `futures` side by side until all have ended.
 pub async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut futures: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    let mut futures: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {
-        for (future, output) in &mut futures {
+        for (future, output) in futures.iter_mut().zip(&mut outputs) {
             if output.is_none()
                 && let Poll::Ready(value) = future.as_mut().poll(cx)
             {
                 *output = Some(value);
             }
         }
-        if futures.iter().all(|(_, output)| output.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+        if outputs.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    futures.into_iter().filter_map(|(_, output)| output).collect()
+    outputs.into_iter().flatten().collect()
 }
 
 /// Gives `future` a waker of its own, as a task of an executor has one: it is polled only when it was woken.

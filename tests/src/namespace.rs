@@ -1,0 +1,176 @@
+//! A network of its own for a test.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio, id};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::process::{Output, Process, feed};
+use crate::skip;
+
+/// What the names of our namespaces begin with; the maker's process id and a number follow.
+const PREFIX: &str = "lunet-";
+
+/// A network namespace with its loopback up, and nothing else in it. Dropped, also by a failing test, it is deleted,
+/// and with it every interface in it.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// Makes one; `None`, after saying so, when the test must be skipped because this user may not.
+    ///
+    /// # Panics
+    /// When that fails for root, or nothing may be skipped.
+    pub fn new() -> Option<Self> {
+        static STALE: Once = Once::new();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !geteuid().is_root() {
+            skip("network namespaces need root");
+            return None;
+        }
+        STALE.call_once(remove_stale);
+        let name = format!("{PREFIX}{}-{}", id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        ip(&["netns", "add", &name]).ok();
+        let namespace = Self { name };
+        namespace.ip("link set lo up");
+        // An address is then usable at once, instead of after a second of duplicate address detection.
+        namespace.sysctl("net/ipv6/conf/default/accept_dad", "0");
+        namespace.sysctl("net/ipv6/conf/all/accept_dad", "0");
+        Some(namespace)
+    }
+
+    /// Its name, as `ip netns` shows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `f` in a thread inside the namespace. A socket that `f` returns stays in the namespace wherever it is used.
+    pub fn inside<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let file = File::open(path(&self.name)).expect("the namespace's file");
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("setns");
+                f()
+            });
+            inside.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Starts a program inside.
+    #[track_caller]
+    pub fn start(&self, command: &mut Command) -> Process {
+        // A child is born in the namespace of the thread that starts it.
+        self.inside(|| Process::start(command))
+    }
+
+    /// Runs a program inside until it ends.
+    #[track_caller]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.start(Command::new(program).args(arguments).stdin(Stdio::null())).finish()
+    }
+
+    /// Runs a program inside, with `input` as its standard input, until it ends.
+    #[track_caller]
+    pub fn run_with_input(&self, program: &str, arguments: &[&str], input: &[u8]) -> Output {
+        let mut process = self.start(Command::new(program).args(arguments).stdin(Stdio::piped()));
+        feed(&mut process, input);
+        process.finish()
+    }
+
+    /// Runs `ip` inside with these words: `namespace.ip("link set lo up")`.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn ip(&self, words: &str) -> String {
+        let mut arguments = vec!["-n", &self.name];
+        arguments.extend(words.split_whitespace());
+        ip(&arguments).ok()
+    }
+
+    /// Gives the namespace an address, on its loopback interface: servers can bind to it before any device is there.
+    pub fn address(&self, address: &str) {
+        self.ip(&format!("address add {address} dev lo"));
+    }
+
+    /// Writes a setting below /proc/sys inside: `namespace.sysctl("net/ipv4/ip_forward", "1")`.
+    ///
+    /// # Panics
+    /// When there is no such setting.
+    pub fn sysctl(&self, setting: &str, value: &str) {
+        let file = Path::new("/proc/sys").join(setting);
+        self.inside(|| fs::write(&file, value)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+
+    /// Connects two namespaces by a cable with these addresses, each with a prefix length. Each end sends packets of
+    /// at most the MTU, as a network card would, so that losing one loses one segment.
+    pub fn cable(&self, own: (&str, &str), other: &Self, others: (&str, &str)) {
+        let (interface, address) = own;
+        let (their_interface, their_address) = others;
+        self.ip(&format!("link add {interface} type veth peer name {their_interface} netns {}", other.name));
+        for (namespace, interface, address) in [(self, interface, address), (other, their_interface, their_address)] {
+            namespace.ip(&format!("link set {interface} gso_max_segs 1"));
+            namespace.ip(&format!("address add {address} dev {interface}"));
+            namespace.ip(&format!("link set {interface} up"));
+        }
+    }
+
+    /// Loses `per_mille` (0 to 999) of the packets that are routed through this namespace, each way. Called again it replaces
+    /// the loss; 0 ends it.
+    ///
+    /// Only routed packets: a drop on the sender's own way out is told to the kernel's TCP, and is then no loss.
+    pub fn lose(&self, per_mille: u32) {
+        let rule = if per_mille == 0 { String::new() } else { format!("numgen random mod 1000 < {per_mille} drop\n") };
+        // Naming the table before deleting it makes that no error where there is none.
+        let rules = format!(
+            "table inet loss\ndelete table inet loss\ntable inet loss {{\n chain forward {{\n\
+             type filter hook forward priority 0\n{rule}}}\n}}\n"
+        );
+        self.run_with_input("nft", &["-f", "-"], rules.as_bytes()).ok();
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        delete(&self.name);
+    }
+}
+
+/// `ip`, outside.
+fn ip(arguments: &[&str]) -> Output {
+    Process::start(Command::new("ip").args(arguments).stdin(Stdio::null())).finish()
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/run/netns").join(name)
+}
+
+/// Deletes a namespace and what still runs in it.
+fn delete(name: &str) {
+    let pids = ip(&["netns", "pids", name]).out;
+    for pid in pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    // Another test process may have been quicker.
+    let _ = ip(&["netns", "delete", name]);
+}
+
+/// Deletes the namespaces of test processes that were killed before they could.
+fn remove_stale() {
+    let Ok(entries) = fs::read_dir("/run/netns") else { return };
+    for name in entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()) {
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            delete(&name);
+        }
+    }
+}

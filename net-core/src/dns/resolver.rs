@@ -18,7 +18,7 @@ use crate::{Error, limits};
 
 /// Finds the addresses of names and the names of addresses; see the [module](super).
 ///
-/// `CACHE` is how many answers it keeps, about 250 bytes each; 0 keeps none.
+/// `CACHE` is how many answers it keeps, about 280 bytes each; 0 keeps none.
 #[derive(Debug)]
 pub struct Resolver<S, const CACHE: usize = 8> {
     pub(super) stack: S,

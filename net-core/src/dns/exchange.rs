@@ -115,7 +115,7 @@ where
             if !waited {
                 Timer::at(until.min(Instant::now() + PAUSE)).await;
             }
-            wait = wait * 2;
+            wait *= 2;
         }
         Err(error)
     }

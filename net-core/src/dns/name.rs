@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(draws.len(), 1);
         assert_eq!(&name.as_bytes()[1..6], b"aB-1A");
         assert!(name.as_bytes().eq_ignore_ascii_case(before.as_bytes()));
-        let mut long = ordinary(&"a".repeat(63).as_str().repeat(1));
+        let mut long = ordinary(&"a".repeat(63));
         long = ordinary(&format!("{0}.{0}", long.write_host(&mut [0; 63]).unwrap()));
         let mut draws = 0;
         long.randomise_case(|| {

@@ -89,13 +89,13 @@ impl State {
     }
 
     fn send(&mut self, from: usize, frame: &[u8]) {
+        if !self.link_up {
+            return;
+        }
         self.frames += 1;
         if let Some(filter) = &mut self.filter
             && !filter(from, frame)
         {
-            return;
-        }
-        if !self.link_up {
             return;
         }
         let now = Instant::now();

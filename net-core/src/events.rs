@@ -7,13 +7,13 @@
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use core::task::{Poll, Waker};
+use core::task::Poll;
 
 use cidr::IpInet;
-use embassy_time::{Duration, Instant};
 use heapless::Vec;
 
 use crate::limits;
+use crate::waiters::Waiters;
 
 /// Something that happened to an interface or to the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Status {
 #[derive(Debug)]
 struct Ring {
     events: Vec<Event, { limits::EVENTS }>,
-    waiters: Vec<Waker, { limits::EVENT_WAITERS }>,
+    waiters: Waiters<{ limits::EVENT_WAITERS }>,
 }
 
 /// The events of one interface or clock.
@@ -100,7 +100,7 @@ impl Default for EventLog {
 impl EventLog {
     /// A log without events.
     pub const fn new() -> Self {
-        Self { count: Cell::new(0), ring: RefCell::new(Ring { events: Vec::new(), waiters: Vec::new() }) }
+        Self { count: Cell::new(0), ring: RefCell::new(Ring { events: Vec::new(), waiters: Waiters::new() }) }
     }
 
     /// Tells an event to all readers. For those who make events: stacks, clocks, ports.
@@ -115,22 +115,12 @@ impl EventLog {
         }
         // After 2^32 events numbering starts anew; a reader would have to sleep through all of them to notice.
         self.count.set(self.count.get().wrapping_add(1));
-        while let Some(waker) = ring.waiters.pop() {
-            waker.wake();
-        }
+        ring.waiters.wake_all();
     }
 
     /// A reader of the events from now on.
     pub fn subscribe(&self) -> Events<'_> {
         Events { log: self, next: self.count.get() }
-    }
-
-    /// Registers a waiting task. Its registration lasts until the next event, so one task takes one place however
-    /// often it waits. `false` when all places are taken: waking one of the others to make room would make it register
-    /// again and so wake the next, without end.
-    fn register(&self, waker: &Waker) -> bool {
-        let mut ring = self.ring.borrow_mut();
-        ring.waiters.iter().any(|w| w.will_wake(waker)) || ring.waiters.push(waker.clone()).is_ok()
     }
 }
 
@@ -163,10 +153,7 @@ impl Events<'_> {
         poll_fn(|cx| match self.try_next() {
             Some(event) => Poll::Ready(event),
             None => {
-                if !self.log.register(cx.waker()) {
-                    let again = Instant::now() + Duration::from_millis(100);
-                    embassy_time_driver::schedule_wake(again.as_ticks(), cx.waker());
-                }
+                self.log.ring.borrow_mut().waiters.register(cx.waker());
                 Poll::Pending
             }
         })
@@ -176,6 +163,8 @@ impl Events<'_> {
 
 #[cfg(test)]
 mod tests {
+    use embassy_time::Duration;
+
     use super::*;
 
     #[test]

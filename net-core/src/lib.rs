@@ -47,6 +47,7 @@ pub mod events;
 pub mod limits;
 pub mod nal;
 pub mod time;
+mod waiters;
 
 #[cfg(feature = "cable")]
 pub mod cable;

@@ -16,7 +16,8 @@ use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr};
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr};
 
 use super::device::{Egress, Nowhere};
-use super::{DEFAULT_HOP_LIMIT, Inner, Stack, convert};
+use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
+use crate::waiters::Waiters;
 use crate::{Error, limits};
 
 /// What to send with a [`Stack::ping`], and how long to wait.
@@ -49,7 +50,8 @@ struct Request {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Waiting,
+    /// To be sent at this moment, or sooner if a neighbour answers address resolution.
+    Waiting(Instant),
     Sent(Instant),
     Done(Result<Duration, Error>),
 }
@@ -62,7 +64,7 @@ pub(super) struct Echo<'d> {
     next_seq: u16,
     requests: [Option<Request>; limits::PINGS],
     /// Those who wait for a free place among the requests.
-    queue: heapless::Vec<Waker, { limits::PINGS }>,
+    queue: Waiters<{ limits::PINGS }>,
 }
 
 impl<'d> Echo<'d> {
@@ -75,7 +77,7 @@ impl<'d> Echo<'d> {
         let _ = socket.bind(icmp::Endpoint::Ident(ident));
         let handle = set.add(socket);
         let requests = [const { None }; limits::PINGS];
-        Self { set, handle, ident, next_seq: 0, requests, queue: heapless::Vec::new() }
+        Self { set, handle, ident, next_seq: 0, requests, queue: Waiters::new() }
     }
 
     fn socket(&mut self) -> &mut icmp::Socket<'d> {
@@ -139,61 +141,86 @@ fn reply_seq(packet: &[u8], from: IpAddress) -> Option<u16> {
 }
 
 impl Inner<'_> {
-    /// Sends the requests that wait, one after the other.
-    pub(super) fn send_pings<D: Driver>(&mut self, egress: &mut Egress<'_, '_, D>) -> Option<Instant> {
+    /// Sends the requests that wait and whose destinations are resolved. Gives the moment to try the others again.
+    pub(super) fn send_pings<D: Driver>(
+        &mut self,
+        egress: &mut Egress<'_, '_, D>,
+        neighbors: bool,
+    ) -> Option<Instant> {
         let now = self.now();
-        let timestamp = convert::instant(now);
-        loop {
-            self.iface.poll_egress(timestamp, egress, &mut self.echo.set);
-            if self.echo.socket().send_queue() > 0 {
-                // The destination is not resolved yet (or the driver is full, and wakes us).
-                return self.iface.poll_at(timestamp, &self.echo.set).map(convert::from_instant);
-            }
-            let waiting = self.echo.requests.iter().flatten().position(|r| matches!(r.state, State::Waiting));
-            let request = waiting.and_then(|at| self.echo.requests.iter_mut().flatten().nth(at))?;
-            request.state = State::Sent(now);
-            let (remote, seq, options) = (request.remote, request.seq, request.options);
-            let source = self.iface.get_source_address(&remote);
-            let ident = self.echo.ident;
-            let socket = self.echo.socket();
-            socket.set_hop_limit(Some(options.hop_limit.max(1)));
-            let payload = [0x2e; limits::PING_PAYLOAD];
-            let data = &payload[..options.payload_len.min(payload.len())];
-            let caps = ChecksumCapabilities::default();
-            match (remote, source) {
-                #[cfg(feature = "ipv4")]
-                (IpAddress::Ipv4(_), _) => {
-                    let repr = Icmpv4Repr::EchoRequest { ident, seq_no: seq, data };
-                    if let Ok(room) = socket.send(repr.buffer_len(), remote) {
-                        repr.emit(&mut Icmpv4Packet::new_unchecked(room), &caps);
-                    }
+        let mut next: Option<Instant> = None;
+        for at in 0..limits::PINGS {
+            let Some(Request { seq, remote, options, state: State::Waiting(try_at), .. }) = self.echo.requests[at] else {
+                continue;
+            };
+            let mut again = try_at;
+            if neighbors || now >= try_at {
+                let frames = egress.frames;
+                self.enqueue_ping(seq, remote, options);
+                self.iface.poll_egress(convert::instant(now), egress, &mut self.echo.set);
+                let sent = self.echo.socket().send_queue() == 0;
+                if !sent {
+                    self.discard_unsent();
                 }
-                #[cfg(feature = "ipv6")]
-                (IpAddress::Ipv6(to), Some(IpAddress::Ipv6(from))) => {
-                    let repr = Icmpv6Repr::EchoRequest { ident, seq_no: seq, data };
-                    if let Ok(room) = socket.send(repr.buffer_len(), remote) {
-                        repr.emit(&from, &to, &mut Icmpv6Packet::new_unchecked(room), &caps);
-                    }
+                if egress.exhausted {
+                    return next;
                 }
-                #[cfg(feature = "ipv6")]
-                _ => {}
+                if sent {
+                    self.set_ping(at, State::Sent(now));
+                    continue;
+                }
+                again = now + if egress.frames == frames { TRY_AGAIN } else { ASKED_AGAIN };
+                self.set_ping(at, State::Waiting(again));
             }
+            next = Some(next.map_or(again, |at| at.min(again)));
+        }
+        next
+    }
+
+    fn set_ping(&mut self, at: usize, state: State) {
+        if let Some(request) = &mut self.echo.requests[at] {
+            request.state = state;
+        }
+    }
+
+    fn enqueue_ping(&mut self, seq: u16, remote: IpAddress, options: PingOptions) {
+        let source = self.iface.get_source_address(&remote);
+        let ident = self.echo.ident;
+        let socket = self.echo.socket();
+        socket.set_hop_limit(Some(options.hop_limit.max(1)));
+        let payload = [0x2e; limits::PING_PAYLOAD];
+        let data = &payload[..options.payload_len.min(payload.len())];
+        let caps = ChecksumCapabilities::default();
+        match (remote, source) {
+            #[cfg(feature = "ipv4")]
+            (IpAddress::Ipv4(_), _) => {
+                let repr = Icmpv4Repr::EchoRequest { ident, seq_no: seq, data };
+                if let Ok(room) = socket.send(repr.buffer_len(), remote) {
+                    repr.emit(&mut Icmpv4Packet::new_unchecked(room), &caps);
+                }
+            }
+            #[cfg(feature = "ipv6")]
+            (IpAddress::Ipv6(to), Some(IpAddress::Ipv6(from))) => {
+                let repr = Icmpv6Repr::EchoRequest { ident, seq_no: seq, data };
+                if let Ok(room) = socket.send(repr.buffer_len(), remote) {
+                    repr.emit(&from, &to, &mut Icmpv6Packet::new_unchecked(room), &caps);
+                }
+            }
+            // The source is of the destination's version.
+            #[cfg(feature = "ipv6")]
+            _ => {}
         }
     }
 
     fn poll_start(&mut self, remote: IpAddress, options: PingOptions, cx: &mut Context<'_>) -> Poll<u16> {
         let Some(free) = self.echo.requests.iter_mut().find(|place| place.is_none()) else {
-            if self.echo.queue.is_full()
-                && let Some(waker) = self.echo.queue.pop()
-            {
-                waker.wake();
-            }
-            let _ = self.echo.queue.push(cx.waker().clone());
+            self.echo.queue.register(cx.waker());
             return Poll::Pending;
         };
         let seq = self.echo.next_seq;
         self.echo.next_seq = seq.wrapping_add(1);
-        *free = Some(Request { seq, remote, options, state: State::Waiting, waker: cx.waker().clone() });
+        let state = State::Waiting(Instant::now());
+        *free = Some(Request { seq, remote, options, state, waker: cx.waker().clone() });
         self.wake();
         Poll::Ready(seq)
     }
@@ -212,18 +239,13 @@ impl Inner<'_> {
     fn end_ping(&mut self, seq: u16) {
         let ended = |request: &Option<Request>| request.as_ref().is_some_and(|request| request.seq == seq);
         let Some(place) = self.echo.requests.iter_mut().find(|place| ended(place)) else { return };
-        let sent = place.take().is_some_and(|request| !matches!(request.state, State::Waiting));
-        if sent && self.echo.socket().send_queue() > 0 {
-            self.discard_unsent();
-        }
-        if let Some(waker) = self.echo.queue.pop() {
-            waker.wake();
-        }
+        *place = None;
+        self.echo.queue.wake_all();
         self.wake();
     }
 
-    /// Takes a request out of smoltcp's socket whose destination has not answered address resolution. The socket has no
-    /// way to be told, and would wait and keep others waiting for ever; so it sends it through an interface to nowhere.
+    /// Takes a request out of smoltcp's socket whose destination is not resolved. The socket has no way to be told, and
+    /// would wait and keep others waiting for ever; so it is sent through an interface to nowhere.
     fn discard_unsent(&mut self) {
         let mut caps = DeviceCapabilities::default();
         caps.medium = smoltcp::phy::Medium::Ip;
@@ -256,7 +278,8 @@ impl Drop for Guard<'_> {
 impl Stack<'_> {
     /// Sends one echo request (RFC 792, RFC 4443 section 4.1) and waits for its reply. Gives the time it took.
     ///
-    /// At most [`limits::PINGS`] are in flight at once; a further one waits.
+    /// At most [`limits::PINGS`] are in flight at once; a further one waits until there is room, and its timeout begins
+    /// then.
     ///
     /// # Errors
     /// - [`Error::TimedOut`]: no reply.
@@ -268,11 +291,9 @@ impl Stack<'_> {
         }
         let remote = convert::ip(remote).ok_or(Error::Unreachable)?;
         self.with(|inner| inner.source_for(remote))?;
-        let reply = async {
-            let seq = poll_fn(|cx| self.with(|inner| inner.poll_start(remote, options, cx))).await;
-            let guard = Guard { stack: self, seq };
-            poll_fn(|cx| guard.stack.with(|inner| inner.poll_reply(guard.seq, cx))).await
-        };
+        let seq = poll_fn(|cx| self.with(|inner| inner.poll_start(remote, options, cx))).await;
+        let guard = Guard { stack: self, seq };
+        let reply = poll_fn(|cx| guard.stack.with(|inner| inner.poll_reply(guard.seq, cx)));
         with_timeout(options.timeout, reply).await.unwrap_or(Err(Error::TimedOut))
     }
 }

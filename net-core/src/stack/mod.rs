@@ -73,6 +73,8 @@ use core::net::IpAddr;
 use core::task::{Poll, Waker};
 
 use embassy_net_driver::{Driver, LinkState};
+#[cfg(any(feature = "udp", feature = "icmp"))]
+use embassy_time::Duration;
 use embassy_time::Instant;
 use heapless::Vec;
 use rand_chacha::ChaCha8Rng;
@@ -105,6 +107,14 @@ use crate::{Error, limits};
 const DEFAULT_HOP_LIMIT: u8 = 64;
 /// Where ports come from that nobody chose (RFC 6335 section 6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
+
+/// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
+/// asked for waits a little longer than that, so that the others come before it the next time.
+#[cfg(any(feature = "udp", feature = "icmp"))]
+const ASKED_AGAIN: Duration = Duration::from_millis(1050);
+/// How soon a destination is tried again that could not be asked for.
+#[cfg(any(feature = "udp", feature = "icmp"))]
+const TRY_AGAIN: Duration = Duration::from_millis(250);
 
 /// Makes a stack on `driver`. Nothing happens until the [`Runner`] runs.
 ///

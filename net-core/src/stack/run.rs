@@ -214,15 +214,13 @@ impl Inner<'_> {
         while self.iface.poll_egress(timestamp, egress, &mut self.others) == SocketStateChanged {}
         #[cfg(feature = "tcp")]
         while self.iface.poll_egress(timestamp, egress, &mut self.tcp.sockets) == SocketStateChanged {}
+        let neighbors = core::mem::take(&mut self.neighbors);
         #[cfg(feature = "udp")]
-        {
-            let neighbors = core::mem::take(&mut self.neighbors);
-            earliest(&mut next, self.send_datagrams(egress, neighbors));
-            // What could not be sent for lack of room is tried as if the news came again.
-            self.neighbors = neighbors && egress.exhausted;
-        }
+        earliest(&mut next, self.send_datagrams(egress, neighbors));
         #[cfg(feature = "icmp")]
-        earliest(&mut next, self.send_pings(egress));
+        earliest(&mut next, self.send_pings(egress, neighbors));
+        // What could not be sent for lack of room is tried as if the news came again.
+        self.neighbors = neighbors && egress.exhausted;
         next
     }
 
@@ -324,7 +322,10 @@ impl Inner<'_> {
             };
             let link_local = match self.config.ipv6 {
                 Ipv6Config::None => None,
-                _ => Ipv6Cidr::from_link_prefix(&Ipv6Cidr::LINK_LOCAL_PREFIX, self.hardware),
+                _ => {
+                    let prefix = Ipv6Cidr::new(Ipv6Cidr::LINK_LOCAL_PREFIX.address(), 64);
+                    Ipv6Cidr::from_link_prefix(&prefix, self.hardware)
+                }
             };
             self.iface.update_ip_addrs(|addrs| {
                 let fixed = address.map(|a| Ipv6Cidr::new(a.address(), a.network_length()));

@@ -21,18 +21,12 @@ use super::device::Egress;
 use super::queue::{Bytes, Queue};
 use super::table::Table;
 use super::wire::IcmpErrorKind;
-use super::{DEFAULT_HOP_LIMIT, Inner, Stack, convert};
+use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
 use crate::nal::{self, ConnectedUdp, UdpStack, UnconnectedUdp};
 use crate::{Error, limits};
 
 /// How long a datagram waits for its destination to answer address resolution.
 const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
-/// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
-/// asked for waits a little longer than that, so that the others come before it the next time.
-const ASKED_AGAIN: Duration = Duration::from_millis(1050);
-/// How soon a destination is tried again that could not be asked for.
-const TRY_AGAIN: Duration = Duration::from_millis(250);
-
 /// What is known of a datagram that waits to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing {

@@ -1,0 +1,34 @@
+//! Tasks that wait for the same thing.
+
+use core::task::Waker;
+
+use embassy_time::{Duration, Instant};
+use heapless::Vec;
+
+/// How soon a task looks again that found no place to wait in.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Up to `N` waiting tasks. One more is not turned away, and pushes nobody out: it looks again by itself.
+///
+/// (Waking another to make room, as is often done, has that one register again and wake the next, without end.)
+#[derive(Debug)]
+pub(crate) struct Waiters<const N: usize>(Vec<Waker, N>);
+
+impl<const N: usize> Waiters<N> {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Has a task woken by the next [`wake_all`](Self::wake_all). A task takes one place however often it waits.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if !self.0.iter().any(|w| w.will_wake(waker)) && self.0.push(waker.clone()).is_err() {
+            embassy_time_driver::schedule_wake((Instant::now() + LOOK_AGAIN).as_ticks(), waker);
+        }
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        while let Some(waker) = self.0.pop() {
+            waker.wake();
+        }
+    }
+}

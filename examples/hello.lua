@@ -21,7 +21,7 @@ local function answer(sck)
 end
 
 -- A client that says nothing for 30 seconds is disconnected.
-net.createServer(net.TCP, 30):listen(port, function(client)
+net.createServer(net.TCP, 30):listen(port, "::", function(client)
   local request = ""
   client:on("receive", function(sck, data)
     request = request .. data

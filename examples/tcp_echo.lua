@@ -4,7 +4,7 @@
 
 local port = tonumber((...)) or 7
 
-net.createServer(net.TCP, 300):listen(port, function(client)
+net.createServer(net.TCP, 300):listen(port, "::", function(client)
   local waiting = {} -- what did not fit into the send queue
 
   client:on("receive", function(sck, data)

@@ -8,6 +8,6 @@ local socket = net.createUDPSocket()
 socket:on("receive", function(s, data, from_port, from_ip)
   s:send(from_port, from_ip, data)
 end)
-socket:listen(port)
+socket:listen(port, "::")
 
 print("echo: serving on UDP port " .. port)

@@ -1,5 +1,5 @@
 //! An interface: DHCP, router advertisements, link changes, events, ping.
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::large_futures)] // helpers of tests are tests
 
 mod common;
 
@@ -148,7 +148,8 @@ fn advertisement(router_lifetime: u16, prefix_lifetime: u32) -> Vec<u8> {
     icmp.extend(prefix_lifetime.to_be_bytes());
     icmp.extend([0; 4]);
     icmp.extend("fd12::".parse::<Ipv6Addr>().unwrap().octets());
-    let mut pseudo = [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
+    let mut pseudo =
+        [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
     if pseudo.len() % 2 == 1 {
         pseudo.push(0);
     }

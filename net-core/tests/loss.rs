@@ -1,5 +1,5 @@
 //! Transfers over a bad cable: every byte arrives, in order, at any loss; and how fast, kept in `loss.snapshot`.
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::large_futures)] // helpers of tests are tests
 
 mod common;
 
@@ -71,8 +71,7 @@ fn bytes_are_identical_at_any_loss_and_the_goodput_is_as_recorded() {
     for (loss, label) in [(0, "0"), (2, "0.2"), (10, "1"), (50, "5"), (200, "20")] {
         for messy in [false, true] {
             let mess = if messy { 20 } else { 0 };
-            let quality =
-                Quality { loss_per_mille: loss, reorder_per_mille: mess, duplicate_per_mille: mess, ..LINE };
+            let quality = Quality { loss_per_mille: loss, reorder_per_mille: mess, duplicate_per_mille: mess, ..LINE };
             write!(table, "{label:<7} {:<32}", if messy { "yes" } else { "no" }).unwrap();
             for buffer in [2048, 16384, 65536] {
                 let mut goodput: Vec<u64> = (0..9).map(|seed| transfer(quality, buffer, seed * 100)).collect();

@@ -27,7 +27,7 @@ pub fn lunet() -> &'static Path {
         // The test itself is TARGET/PROFILE/deps/NAME.
         let test = env::current_exe().expect("the path of this test");
         let folder = test.ancestors().nth(2).expect("a folder of cargo's");
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = Command::new("cargo");
         cargo.current_dir(workspace()).args(["build", "--quiet", "--package", "port-linux", "--bin", "lunet"]);
         if folder.ends_with("release") {
             cargo.arg("--release");

@@ -9,7 +9,7 @@ use lunet_tests::{Device, Namespace, accept, expect_data, have, read_all, read_u
 
 /// Answers a request's first line with its own text, then closes.
 const ECHO_LINE: &str = r#"
-net.createServer(net.TCP, 60):listen(80, function(client)
+net.createServer(net.TCP, 60):listen(80, "::", function(client)
   local request = ""
   client:on("receive", function(sck, data)
     request = request .. data
@@ -93,7 +93,7 @@ fn dig_asks_a_name_server_in_lua() {
           local head = query:sub(1, 2) .. "\x84\0\0\1\0\1\0\0\0\0"
           s:send(port, ip, head .. question .. "\xc0\x0c\0\1\0\1\0\0\0\60\0\4\192\0\2\99")
         end)
-        socket:listen(53)
+        socket:listen(53, "::")
         print("ready")"#;
     let mut device = Device::script(script).start(&namespace);
     device.wait_for("ready");
@@ -154,7 +154,7 @@ fn data_and_the_end_of_the_stream_in_one_go() {
 fn what_was_sent_before_close_is_delivered() {
     let Some(namespace) = Namespace::new() else { return };
     let script = r#"
-        net.createServer():listen(80, function(client)
+        net.createServer():listen(80, "::", function(client)
           client:send(string.rep("x", 8000))
           client:close()
         end)

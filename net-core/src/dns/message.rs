@@ -98,6 +98,8 @@ pub(super) struct Reply<'a> {
     pub(super) cut: bool,
     /// Over TCP: there is no better way to ask again.
     pub(super) stream: bool,
+    /// How many aliases may be followed.
+    pub(super) aliases: usize,
 }
 
 /// What a message that answers a query says. Times to live are in seconds.
@@ -119,7 +121,7 @@ pub(super) enum Verdict<'a> {
     DislikesFormat,
     /// The server cannot or will not answer.
     Failure,
-    /// The message breaks the format, or its aliases are more than [`limits::DNS_ALIASES`] or a loop.
+    /// The message breaks the format, or its aliases are too many or a loop.
     Malformed,
 }
 
@@ -166,7 +168,7 @@ fn read<'a>(message: &'a Message<[u8]>, reply: &Reply, rtype: Rtype) -> Result<V
             Found::Nothing => break,
         }
         aliases += 1;
-        if aliases > limits::DNS_ALIASES {
+        if aliases > reply.aliases {
             return Ok(Verdict::Malformed);
         }
     }

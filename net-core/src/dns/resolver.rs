@@ -1,24 +1,23 @@
 //! The resolver itself: what is asked for, and what is made of the answers.
 
 use core::cell::RefCell;
-use core::hash::Hasher;
 use core::net::IpAddr;
 
 use domain::base::Rtype;
-use embassy_time::{Duration, Instant};
+use embassy_time::Instant;
 use heapless::Vec;
-use siphasher::sip::SipHasher24;
 
-use super::cache::{Cache, Known};
-use super::exchange::{Outcome, Work};
-use super::name::{self, Asked, Kind, WireName};
+use super::cache::Cache;
+use super::name::{self, Asked, Kind};
+use super::question::Question;
 use super::{Addresses, Config, DnsError, Family, Servers, Stats};
 use crate::nal::{AddrType, Dns, Interface, TcpConnect, UdpStack};
+use crate::random::Random;
 use crate::{Error, limits};
 
 /// Finds the addresses of names and the names of addresses; see the [module](super).
 ///
-/// `CACHE` is how many answers it keeps, about 250 bytes each; 0 keeps none.
+/// `CACHE` is how many answers it keeps, about 280 bytes each; 0 keeps none.
 #[derive(Debug)]
 pub struct Resolver<S, const CACHE: usize = 8> {
     pub(super) stack: S,
@@ -29,7 +28,9 @@ pub struct Resolver<S, const CACHE: usize = 8> {
 /// What the lookups share. Never borrowed across an await.
 #[derive(Debug)]
 pub(super) struct State<const CACHE: usize> {
-    cache: Cache<CACHE>,
+    pub(super) cache: Cache<CACHE>,
+    /// Counts how often the cache was emptied.
+    pub(super) generation: u32,
     /// Set by hand; when empty, those that the interface has learnt are used.
     servers: Servers,
     /// Those in force when the last lookup began: what the rest of the state is about.
@@ -38,9 +39,15 @@ pub(super) struct State<const CACHE: usize> {
     pub(super) preferred: Option<IpAddr>,
     /// Those that do not understand EDNS.
     pub(super) without_edns: Servers,
-    seed: u64,
-    draws: u64,
-    stats: Stats,
+    random: Random,
+    pub(super) stats: Stats,
+}
+
+impl<const CACHE: usize> State<CACHE> {
+    fn forget(&mut self) {
+        self.cache.clear();
+        self.generation = self.generation.wrapping_add(1);
+    }
 }
 
 impl<S, const CACHE: usize> Resolver<S, CACHE> {
@@ -59,20 +66,13 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
             config,
             state: RefCell::new(State {
                 cache: Cache::new(),
+                generation: 0,
                 servers: Vec::new(),
                 known: Vec::new(),
                 preferred: None,
                 without_edns: Vec::new(),
-                seed,
-                draws: 0,
-                stats: Stats {
-                    cached: 0,
-                    udp_queries: 0,
-                    tcp_queries: 0,
-                    timeouts: 0,
-                    ignored: 0,
-                    failures: 0,
-                },
+                random: Random::new(seed),
+                stats: Stats { cached: 0, udp_queries: 0, tcp_queries: 0, timeouts: 0, ignored: 0, failures: 0 },
             }),
         }
     }
@@ -80,14 +80,14 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
     /// Sets the servers to ask, first choice first; with none, those that the interface has learnt are used (as at
     /// first). Beyond [`limits::DNS_SERVERS`], and unspecified, multicast and broadcast addresses, are ignored.
     ///
-    /// Lookups that have begun go on with the servers they began with.
+    /// A query under way ends with the servers it began with.
     pub fn set_servers(&self, servers: &[IpAddr]) {
         self.state.borrow_mut().servers = usable(servers);
     }
 
-    /// Forgets all answers.
+    /// Forgets all answers; those under way will not be kept either.
     pub fn flush_cache(&self) {
-        self.state.borrow_mut().cache.clear();
+        self.state.borrow_mut().forget();
     }
 
     /// What has been done since [`new`](Self::new).
@@ -101,15 +101,8 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
         *count = count.wrapping_add(1);
     }
 
-    /// A number that cannot be told from those before it: a keyed hash (SipHash-2-4) of a counter, and of the time, so
-    /// that a seed which is always the same does some good too.
     pub(super) fn random(&self) -> u64 {
-        let state = &mut *self.state.borrow_mut();
-        state.draws = state.draws.wrapping_add(1);
-        let mut hasher = SipHasher24::new_with_keys(state.seed, !state.seed);
-        hasher.write_u64(state.draws);
-        hasher.write_u64(Instant::now().as_ticks());
-        hasher.finish()
+        self.state.borrow_mut().random.next_u64()
     }
 }
 
@@ -152,28 +145,27 @@ where
             Kind::Nowhere => return Err(DnsError::NotFound),
             Kind::Ordinary => {}
         }
-        let mut work = Work::new();
-        let deadline = Instant::now() + self.config.deadline;
-        let mut result = Err(DnsError::NoData);
-        for rtype in self.types(family).into_iter().flatten() {
-            // With something in hand, the rest gets one attempt: there are servers that never answer for IPv6.
-            let until = match result {
-                Ok(_) => deadline.min(Instant::now() + self.config.timeout),
-                Err(_) => deadline,
-            };
-            let found = self.find(&mut work, Asked::Host(host), rtype, until).await;
-            result = match (result, found) {
-                (Ok(first), Ok(second)) => Ok(share(first, &second)),
-                (Ok(addresses), Err(_)) | (Err(_), Ok(addresses)) => Ok(addresses),
+        self.notice_change();
+        let mut question = Question::new(self, Asked::Host(host));
+        let mut error = DnsError::NoData;
+        for turn in 0..2 {
+            let Some(rtype) = self.rtype(family, turn) else { break };
+            let before = question.addresses.len();
+            if before > 0 {
+                if family == Family::Either {
+                    break;
+                }
+                // With something in hand, the rest gets one attempt: there are servers that never answer for IPv6.
+                question.until = question.until.min(Instant::now() + self.config.timeout);
+            }
+            match question.find(rtype).await {
+                Ok(()) => {}
                 // These hold for any type.
-                (Err(_), Err(error @ (DnsError::NotFound | DnsError::NoServers))) => return Err(error),
-                (Err(first), Err(second)) => Err(first.worse(second)),
-            };
-            if family == Family::Either && result.is_ok() {
-                break;
+                Err(failure @ (DnsError::NotFound | DnsError::NoServers)) if before == 0 => return Err(failure),
+                Err(failure) => error = error.worse(failure),
             }
         }
-        result
+        if question.addresses.is_empty() { Err(error) } else { Ok(question.addresses) }
     }
 
     /// The name of the host with this address (the first PTR record), written into `buffer`, without a dot at its end;
@@ -195,20 +187,21 @@ where
             Kind::Multicast => return Err(DnsError::NeedsMdns),
             _ => {}
         }
-        let mut work = Work::new();
-        let until = Instant::now() + self.config.deadline;
-        self.find(&mut work, Asked::Address(address), Rtype::PTR, until).await?;
-        work.name.write_host(buffer)
+        self.notice_change();
+        let mut question = Question::new(self, Asked::Address(address));
+        question.find(Rtype::PTR).await?;
+        question.name.write_host(buffer)
     }
 
-    /// The types to ask for, one after the other.
-    fn types(&self, family: Family) -> [Option<Rtype>; 2] {
-        match family {
-            Family::V4 => [Some(Rtype::A), None],
-            Family::V6 => [Some(Rtype::AAAA), None],
-            Family::Either if !self.prefers_v4() => [Some(Rtype::AAAA), Some(Rtype::A)],
-            Family::Both | Family::Either => [Some(Rtype::A), Some(Rtype::AAAA)],
-        }
+    /// The type to ask for first (0) and second (1).
+    fn rtype(&self, family: Family, turn: u8) -> Option<Rtype> {
+        let (first, second) = match family {
+            Family::V4 => (Rtype::A, None),
+            Family::V6 => (Rtype::AAAA, None),
+            Family::Either if !self.prefers_v4() => (Rtype::AAAA, Some(Rtype::A)),
+            Family::Both | Family::Either => (Rtype::A, Some(Rtype::AAAA)),
+        };
+        if turn == 0 { Some(first) } else { second }
     }
 
     fn prefers_v4(&self) -> bool {
@@ -228,96 +221,30 @@ where
         if found.is_empty() { Err(DnsError::NoData) } else { Ok(found) }
     }
 
-    /// Asks for records of one type, following aliases, from the cache where possible.
-    ///
-    /// The name that a PTR record points to is left in `work`, and no address returned.
-    async fn find(&self, work: &mut Work, asked: Asked<'_>, rtype: Rtype, until: Instant) -> Result<Addresses, DnsError> {
-        let servers = self.begin();
-        work.name = asked.wire()?;
-        let mut aliases = 0;
-        // An answer by way of aliases lives as long as the shortest-lived of them all.
-        let mut ttl = Duration::MAX;
-        loop {
-            let (outcome, least) = match self.recall(work, rtype) {
-                Some(known) => known,
-                None => self.ask(work, rtype, &servers, until).await?,
-            };
-            ttl = ttl.min(least);
-            match outcome {
-                Outcome::Alias(count) => {
-                    aliases += count;
-                    if aliases > limits::DNS_ALIASES {
-                        return Err(DnsError::Malformed);
-                    }
-                }
-                Outcome::Addresses(addresses) => {
-                    self.remember(asked, rtype, Some(Known::Addresses(addresses.clone())), ttl);
-                    return Ok(addresses);
-                }
-                Outcome::Pointer => {
-                    self.remember(asked, rtype, Known::pointer(work.name.as_bytes()), ttl);
-                    return Ok(Addresses::new());
-                }
-                Outcome::NoData => {
-                    self.remember(asked, rtype, Some(Known::NoData), ttl);
-                    return Err(DnsError::NoData);
-                }
-                Outcome::NotFound => {
-                    self.remember(asked, rtype, Some(Known::NotFound), ttl);
-                    return Err(DnsError::NotFound);
-                }
-            }
-        }
-    }
-
-    /// The servers for a lookup that begins now. When they are others than last time, what those said is forgotten;
-    /// when there are none (between two networks, say), the cache still holds.
-    fn begin(&self) -> Servers {
-        let servers = self.servers();
-        let state = &mut *self.state.borrow_mut();
-        if !servers.is_empty() && servers != state.known {
-            state.cache.clear();
-            state.preferred = None;
-            state.without_edns.clear();
-            state.known = servers.clone();
+    /// The servers, in the order in which they are to be asked: the one that answered last first.
+    pub(super) fn order(&self) -> Servers {
+        let mut servers = self.servers();
+        let state = &*self.state.borrow();
+        if let Some(at) = servers.iter().position(|server| Some(*server) == state.preferred)
+            && let Some(front) = servers.get_mut(..=at)
+        {
+            front.rotate_right(1);
         }
         servers
     }
 
-    fn recall(&self, work: &mut Work, rtype: Rtype) -> Option<(Outcome, Duration)> {
+    /// Forgets what the servers said when they are no longer the same: another network may know other names. When there
+    /// are none, between two networks, it still holds.
+    fn notice_change(&self) {
+        let servers = self.servers();
         let state = &mut *self.state.borrow_mut();
-        let (known, left) = state.cache.get(Instant::now(), work.name.as_bytes(), rtype)?;
-        let outcome = match known {
-            Known::Addresses(addresses) => Outcome::Addresses(addresses.clone()),
-            Known::Pointer(name) => {
-                work.name = WireName::from_bytes(name)?;
-                Outcome::Pointer
-            }
-            Known::NoData => Outcome::NoData,
-            Known::NotFound => Outcome::NotFound,
-        };
-        state.stats.cached = state.stats.cached.wrapping_add(1);
-        Some((outcome, left))
+        if !servers.is_empty() && servers != state.known {
+            state.forget();
+            state.preferred = None;
+            state.without_edns.clear();
+            state.known = servers;
+        }
     }
-
-    fn remember(&self, asked: Asked, rtype: Rtype, known: Option<Known>, ttl: Duration) {
-        let (Some(known), Ok(name)) = (known, asked.wire()) else { return };
-        let longest = match known {
-            Known::NoData | Known::NotFound => self.config.max_negative_ttl,
-            _ => self.config.max_ttl,
-        };
-        self.state.borrow_mut().cache.put(Instant::now(), name.as_bytes(), rtype, known, ttl.min(longest));
-    }
-}
-
-/// The two families in one answer: each gets at least half of the places.
-fn share(mut first: Addresses, second: &Addresses) -> Addresses {
-    let half = limits::DNS_ADDRESSES / 2;
-    first.truncate(limits::DNS_ADDRESSES - second.len().min(half));
-    for address in second {
-        let _ = first.push(*address); // what does not fit is not wanted
-    }
-    first
 }
 
 /// For `reqwless` and others that are written against `embedded-nal-async`.

@@ -63,16 +63,16 @@ impl<T: embassy_net_driver::TxToken> phy::Device for Ingress<'_, T> {
     where
         Self: 'a;
     type TxToken<'a>
-        = Mended<T>
+        = Mended<'a, T>
     where
         Self: 'a;
 
-    fn receive(&mut self, _now: Instant) -> Option<(Frame<'_>, Mended<T>)> {
+    fn receive(&mut self, _now: Instant) -> Option<(Frame<'_>, Mended<'_, T>)> {
         let frame = self.frame.take()?;
-        Some((Frame(frame), Mended { token: self.reply.take()?, medium: self.caps.medium }))
+        Some((Frame(frame), Mended { token: self.reply.take()?, medium: self.caps.medium, watch: None }))
     }
 
-    fn transmit(&mut self, _now: Instant) -> Option<Mended<T>> {
+    fn transmit(&mut self, _now: Instant) -> Option<Mended<'_, T>> {
         None
     }
 
@@ -80,6 +80,9 @@ impl<T: embassy_net_driver::TxToken> phy::Device for Ingress<'_, T> {
         self.caps.clone()
     }
 }
+
+/// Sees frames that are sent.
+pub(super) type Watch<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// A device that only sends.
 pub(super) struct Egress<'a, 'c, D> {
@@ -90,6 +93,8 @@ pub(super) struct Egress<'a, 'c, D> {
     pub(super) exhausted: bool,
     /// How many frames have been sent.
     pub(super) frames: u32,
+    /// Sees every frame that is sent.
+    pub(super) watch: Option<Watch<'a>>,
 }
 
 impl<D: Driver> phy::Device for Egress<'_, '_, D> {
@@ -98,19 +103,20 @@ impl<D: Driver> phy::Device for Egress<'_, '_, D> {
     where
         Self: 'a;
     type TxToken<'a>
-        = Mended<D::TxToken<'a>>
+        = Mended<'a, D::TxToken<'a>>
     where
         Self: 'a;
 
-    fn receive(&mut self, _now: Instant) -> Option<(Frame<'_>, Mended<D::TxToken<'_>>)> {
+    fn receive(&mut self, _now: Instant) -> Option<(Frame<'_>, Mended<'_, D::TxToken<'_>>)> {
         None
     }
 
-    fn transmit(&mut self, _now: Instant) -> Option<Mended<D::TxToken<'_>>> {
+    fn transmit(&mut self, _now: Instant) -> Option<Mended<'_, D::TxToken<'_>>> {
         match self.driver.transmit(self.cx) {
             Some(token) => {
                 self.frames = self.frames.wrapping_add(1);
-                Some(Mended { token, medium: self.caps.medium })
+                let watch = self.watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
+                Some(Mended { token, medium: self.caps.medium, watch })
             }
             None => {
                 self.exhausted = true;
@@ -154,12 +160,13 @@ impl phy::RxToken for Frame<'_> {
 }
 
 /// Sends a frame through the driver, with smoltcp's multicast reports put right on the way.
-pub(super) struct Mended<T> {
+pub(super) struct Mended<'a, T> {
     token: T,
     medium: Medium,
+    watch: Option<Watch<'a>>,
 }
 
-impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<T> {
+impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         #[cfg(all(feature = "ipv4", feature = "multicast"))]
         if mend::may_be_igmp(len, self.medium) {
@@ -174,6 +181,9 @@ impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<T> {
             #[cfg(all(feature = "ipv6", feature = "multicast"))]
             mend::mend_mld(frame, self.medium);
             let _ = self.medium;
+            if let Some(watch) = self.watch {
+                watch(frame);
+            }
             result
         })
     }
@@ -181,6 +191,12 @@ impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<T> {
 
 /// Takes a frame and forgets it.
 pub(super) struct Swallow;
+
+impl embassy_net_driver::TxToken for Swallow {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        phy::TxToken::consume(self, len, f)
+    }
+}
 
 impl phy::TxToken for Swallow {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {

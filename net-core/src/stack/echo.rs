@@ -142,15 +142,12 @@ fn reply_seq(packet: &[u8], from: IpAddress) -> Option<u16> {
 
 impl Inner<'_> {
     /// Sends the requests that wait and whose destinations are resolved. Gives the moment to try the others again.
-    pub(super) fn send_pings<D: Driver>(
-        &mut self,
-        egress: &mut Egress<'_, '_, D>,
-        neighbors: bool,
-    ) -> Option<Instant> {
+    pub(super) fn send_pings<D: Driver>(&mut self, egress: &mut Egress<'_, '_, D>, neighbors: bool) -> Option<Instant> {
         let now = self.now();
         let mut next: Option<Instant> = None;
         for at in 0..limits::PINGS {
-            let Some(Request { seq, remote, options, state: State::Waiting(try_at), .. }) = self.echo.requests[at] else {
+            let Some(Request { seq, remote, options, state: State::Waiting(try_at), .. }) = self.echo.requests[at]
+            else {
                 continue;
             };
             let mut again = try_at;

@@ -268,7 +268,8 @@ mod tests {
         listeners.add("0.0.0.0:80".parse().unwrap(), 1).unwrap();
         for port in 0..limits::HELD_SYNS as u16 + 1 {
             let source = SocketAddr::from(([10, 0, 0, 1], 1000 + port));
-            let segment = Segment { source, destination: "10.0.0.2:80".parse().unwrap(), is_request: true, rst: false };
+            let destination = "10.0.0.2:80".parse().unwrap();
+            let segment = Segment { source, destination, is_request: true, ..Segment::for_test() };
             listeners.hold(segment, &[0; 60], Instant::from_secs(1));
         }
         assert_eq!(listeners.waiting(), limits::HELD_SYNS);

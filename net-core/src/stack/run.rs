@@ -4,13 +4,13 @@ use core::task::Context;
 
 use embassy_net_driver::{Driver, LinkState, RxToken as _, TxToken};
 use embassy_time::{Duration, Instant};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::RngCore;
 use smoltcp::iface::Interface;
 #[cfg(feature = "dhcp")]
 use smoltcp::iface::{SocketHandle, SocketSet};
 #[cfg(feature = "dhcp")]
 use smoltcp::socket::dhcpv4;
+#[cfg(feature = "tcp")]
+use smoltcp::wire::EthernetAddress;
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::Ipv6Cidr;
 use smoltcp::wire::{HardwareAddress, IpCidr};
@@ -30,8 +30,11 @@ use super::listen::Request;
 use super::resources::DhcpMemory;
 use super::wire::{self, IcmpError, Quoted, Seen};
 use super::{Config, Inner, convert};
+#[cfg(feature = "tcp")]
+use super::{recovery, tcp};
 use crate::events::Event;
 use crate::limits;
+use crate::random::Random;
 
 /// After the link has come up, routers are asked three times, 4 s apart (RFC 4861 section 10).
 const SOLICITING: Duration = Duration::from_secs(20);
@@ -50,10 +53,10 @@ const DHCP_NTP: u8 = 42;
 pub(super) fn interface_config(
     config: &Config,
     hardware: HardwareAddress,
-    rng: &mut ChaCha8Rng,
+    random: &mut Random,
 ) -> smoltcp::iface::Config {
     let mut iface = smoltcp::iface::Config::new(hardware);
-    iface.random_seed = rng.next_u64();
+    iface.random_seed = random.next_u64();
     #[cfg(feature = "ipv6")]
     {
         iface.slaac = matches!(config.ipv6, Ipv6Config::Slaac) && matches!(hardware, HardwareAddress::Ethernet(_));
@@ -109,7 +112,7 @@ impl Inner<'_> {
         #[cfg(feature = "dhcp")]
         self.follow_lease();
         let caps = self.caps.clone();
-        let mut egress = Egress { driver, cx: &mut *cx, caps: &caps, exhausted: false, frames: 0 };
+        let mut egress = Egress { driver, cx: &mut *cx, caps: &caps, exhausted: false, frames: 0, watch: None };
         let mut next = self.send(&mut egress);
         let exhausted = egress.exhausted;
         #[cfg(feature = "tcp")]
@@ -157,6 +160,8 @@ impl Inner<'_> {
             Seen::Neighbor => self.neighbors = true,
             Seen::IcmpError(error) => self.on_icmp_error(error),
             #[cfg(feature = "tcp")]
+            Seen::Tcp(segment) if self.tcp.would_stall(&segment) => return,
+            #[cfg(feature = "tcp")]
             Seen::Tcp(segment) if segment.is_request => {
                 if matches!(self.on_request(&segment, frame), Request::Held) {
                     return;
@@ -185,10 +190,35 @@ impl Inner<'_> {
                 if let Some(listener) = self.tcp.after_segment(&segment, self.config.tcp_timeout) {
                     self.listeners.wake(listener);
                 }
+                if let Some(index) = self.tcp.watch_received(&segment, now) {
+                    self.repeat_ack(index);
+                }
             }
             #[cfg(feature = "icmp")]
             Seen::Other => self.echo.take_replies(now),
             _ => {}
+        }
+    }
+
+    /// Has smoltcp repeat the first unacknowledged segment of a connection, see [`super::recovery`].
+    #[cfg(feature = "tcp")]
+    fn repeat_ack(&mut self, index: usize) {
+        let mac = match self.hardware {
+            HardwareAddress::Ethernet(mac) => mac,
+            _ => EthernetAddress([0; 6]),
+        };
+        // A FIN alone is left to smoltcp's own timer: asked this way, smoltcp would stop that and send nothing.
+        if !self.tcp.has_unacknowledged_data(index) {
+            return;
+        }
+        let caps = self.caps.clone();
+        let mut buffer = [0; 74];
+        let Some(frame) = self.tcp.copy_of_ack(index, mac, caps.medium, &mut buffer) else { return };
+        self.stats.repairs = self.stats.repairs.wrapping_add(1);
+        for _ in 0..recovery::COPIES {
+            let mut device = Ingress { frame: Some(frame), reply: Some(device::Swallow), caps: &caps };
+            let now = convert::instant(self.now());
+            self.iface.poll_ingress_single(now, &mut device, &mut self.tcp.sockets);
         }
     }
 
@@ -213,7 +243,28 @@ impl Inner<'_> {
         use smoltcp::iface::PollResult::SocketStateChanged;
         while self.iface.poll_egress(timestamp, egress, &mut self.others) == SocketStateChanged {}
         #[cfg(feature = "tcp")]
-        while self.iface.poll_egress(timestamp, egress, &mut self.tcp.sockets) == SocketStateChanged {}
+        {
+            let now = self.now();
+            while let Some(index) = self.tcp.next_probe(now) {
+                self.repeat_ack(index);
+            }
+            let (places, medium) = (&mut self.tcp.places, egress.caps.medium);
+            let mut watch = |frame: &[u8]| {
+                if let Seen::Tcp(segment) = wire::inspect(frame, medium) {
+                    tcp::watch_sent(places, &segment, now);
+                }
+            };
+            let mut watched = Egress {
+                driver: &mut *egress.driver,
+                cx: &mut *egress.cx,
+                caps: egress.caps,
+                exhausted: egress.exhausted,
+                frames: 0,
+                watch: Some(&mut watch),
+            };
+            while self.iface.poll_egress(timestamp, &mut watched, &mut self.tcp.sockets) == SocketStateChanged {}
+            egress.exhausted = watched.exhausted;
+        }
         let neighbors = core::mem::take(&mut self.neighbors);
         #[cfg(feature = "udp")]
         earliest(&mut next, self.send_datagrams(egress, neighbors));
@@ -275,7 +326,7 @@ impl Inner<'_> {
             self.dhcp.restart(&mut self.others, wanted);
             self.set_lease(Lease::default());
         }
-        let config = interface_config(&self.config, self.hardware, &mut self.rng);
+        let config = interface_config(&self.config, self.hardware, &mut self.random);
         self.iface = Interface::new(config, &mut Nowhere(self.caps.clone()), convert::instant(now));
         self.apply();
         #[cfg(feature = "multicast")]

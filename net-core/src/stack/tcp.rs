@@ -13,9 +13,12 @@ use core::task::{Context, Poll, Waker};
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{ErrorType, Read, ReadReady, Write, WriteReady};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::phy::Medium;
 use smoltcp::socket::tcp::{self, State};
+use smoltcp::wire::EthernetAddress;
 
 use super::listen::ListenerId;
+use super::recovery::Recovery;
 use super::table::Table;
 use super::wire::{IcmpErrorKind, Segment};
 use super::{Inner, Stack, convert};
@@ -59,6 +62,7 @@ pub(super) struct Place {
     /// Bytes ever written, modulo 2^32, and how many of them the peer had acknowledged when last looked at.
     written: u32,
     acknowledged: u32,
+    recovery: Recovery,
     /// Everything that was due has been sent since a segment last came.
     answered: bool,
     /// Since when nothing more has been acknowledged, while something should be.
@@ -84,6 +88,7 @@ impl Place {
         keep_alive: None,
         written: 0,
         acknowledged: 0,
+        recovery: Recovery::NEW,
         answered: false,
         stuck_since: None,
     };
@@ -96,6 +101,17 @@ impl Place {
             Phase::Owned | Phase::Pending(_) => Some(self.stuck_since? + self.timeout?),
             _ => None,
         }
+    }
+}
+
+fn find(places: &[Place], local: SocketAddr, peer: SocketAddr) -> Option<usize> {
+    places.iter().position(|place| place.phase != Phase::Free && place.local == local && place.peer == peer)
+}
+
+/// A segment of one of these connections has been sent.
+pub(super) fn watch_sent(places: &mut [Place], segment: &Segment, now: Instant) {
+    if let Some(index) = find(places, segment.source, segment.destination) {
+        places[index].recovery.on_sent(segment, now);
     }
 }
 
@@ -283,6 +299,49 @@ impl<'d> Pool<'d> {
         None
     }
 
+    /// Looks at what a received segment acknowledges. Gives the connection for which copies of it are wanted.
+    pub(super) fn watch_received(&mut self, segment: &Segment, now: Instant) -> Option<usize> {
+        let index = self.find(segment.destination, segment.source)?;
+        let synchronized = !matches!(self.state(index), State::Closed | State::Listen | State::SynSent);
+        (self.places[index].recovery.on_received(segment, now) && synchronized).then_some(index)
+    }
+
+    /// A connection whose acknowledgements have stayed away for too long.
+    pub(super) fn next_probe(&mut self, now: Instant) -> Option<usize> {
+        (0..self.places.len()).find(|&index| {
+            let active = self.places[index].phase != Phase::Free && self.state(index) != State::Closed;
+            active && self.places[index].recovery.on_timer(now)
+        })
+    }
+
+    /// Whether a segment must not reach smoltcp: while only a FIN is unacknowledged, the third duplicate acknowledgement
+    /// stops its retransmission timer and has nothing repeated, so that the FIN is never sent again.
+    pub(super) fn would_stall(&mut self, segment: &Segment) -> bool {
+        if !segment.is_bare || segment.rst {
+            return false;
+        }
+        let Some(index) = self.find(segment.destination, segment.source) else { return false };
+        self.places[index].recovery.is_duplicate(segment)
+            && matches!(self.state(index), State::FinWait1 | State::Closing | State::LastAck)
+            && !self.has_unacknowledged_data(index)
+    }
+
+    pub(super) fn has_unacknowledged_data(&mut self, index: usize) -> bool {
+        self.socket(index).send_queue() > 0
+    }
+
+    /// A copy of the last acknowledgement of a connection.
+    pub(super) fn copy_of_ack<'b>(
+        &self,
+        index: usize,
+        mac: EthernetAddress,
+        medium: Medium,
+        buffer: &'b mut [u8; 74],
+    ) -> Option<&'b [u8]> {
+        let place = &self.places[index];
+        place.recovery.copy(place.local, place.peer, mac, medium, buffer)
+    }
+
     /// An ICMP error about one of our segments. Only an attempt to connect is given up for it: an established
     /// connection might have been named by a forger (RFC 5927).
     pub(super) fn icmp_error(&mut self, local: SocketAddr, peer: SocketAddr, kind: IcmpErrorKind) {
@@ -354,16 +413,15 @@ impl<'d> Pool<'d> {
         socket.state() == State::Closed && socket.local_endpoint().is_none()
     }
 
-    /// The next moment at which [`tidy`](Self::tidy) must end a connection.
+    /// The next moment at which a connection must be ended or probed.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.places
-            .iter()
-            .enumerate()
-            .filter_map(|(i, place)| match place.phase {
-                Phase::Orphan(until) if self.state(i) != State::TimeWait => Some(until),
-                _ => place.user_deadline(),
-            })
-            .min()
+        let ends = self.places.iter().enumerate().filter_map(|(i, place)| match place.phase {
+            Phase::Orphan(until) if self.state(i) != State::TimeWait => Some(until),
+            _ => place.user_deadline(),
+        });
+        let active = |(i, place): &(usize, &Place)| place.phase != Phase::Free && self.state(*i) != State::Closed;
+        let probes = self.places.iter().enumerate().filter(active).filter_map(|(_, place)| place.recovery.deadline());
+        ends.chain(probes).min()
     }
 
     /// Resets what a closed listener never handed out.

@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use smoltcp::phy::Medium;
 #[cfg(feature = "ipv4")]
 use smoltcp::wire::{ArpOperation, ArpPacket, Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, Ipv4Packet};
-use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol};
+use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, Ipv6Packet};
 use smoltcp::wire::{TcpPacket, UdpPacket};
@@ -30,14 +30,45 @@ pub(super) enum Seen {
     Other,
 }
 
-/// The addresses and the flags of a TCP segment.
+/// What a TCP header says, and where the segment came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
+    /// The hardware address of its sender; zero where there is none.
+    pub(super) mac: EthernetAddress,
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     /// SYN without ACK: a connection request.
     pub(super) is_request: bool,
+    pub(super) is_syn: bool,
     pub(super) rst: bool,
+    /// Sequence number, and that of the segment behind it.
+    pub(super) seq: u32,
+    pub(super) end: u32,
+    pub(super) ack: Option<u32>,
+    pub(super) window: u16,
+    /// An acknowledgement and nothing else.
+    pub(super) is_bare: bool,
+}
+
+#[cfg(test)]
+impl Segment {
+    /// One that says nothing.
+    pub(super) fn for_test() -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            mac: EthernetAddress([0; 6]),
+            source: nowhere,
+            destination: nowhere,
+            is_request: false,
+            is_syn: false,
+            rst: false,
+            seq: 0,
+            end: 0,
+            ack: None,
+            window: 1000,
+            is_bare: false,
+        }
+    }
 }
 
 /// An ICMP error, by the packet of ours that it quotes.
@@ -65,7 +96,13 @@ pub(super) enum Quoted {
 
 /// Reads what matters of a received frame. Never fails: what cannot be read is [`Seen::Other`].
 pub(super) fn inspect(frame: &[u8], medium: Medium) -> Seen {
-    inspect_link(frame, medium).unwrap_or(Seen::Other)
+    let mut seen = inspect_link(frame, medium).unwrap_or(Seen::Other);
+    if let Seen::Tcp(segment) = &mut seen
+        && medium == Medium::Ethernet
+    {
+        segment.mac = EthernetFrame::new_unchecked(frame).src_addr();
+    }
+    seen
 }
 
 fn inspect_link(frame: &[u8], medium: Medium) -> Option<Seen> {
@@ -179,11 +216,20 @@ fn inspect_transport(protocol: IpProtocol, source: IpAddr, destination: IpAddr, 
     match protocol {
         IpProtocol::Tcp => {
             let tcp = TcpPacket::new_checked(payload).ok()?;
+            let seq = tcp.seq_number().0 as u32;
+            let length = tcp.payload().len() as u32 + u32::from(tcp.syn()) + u32::from(tcp.fin());
             Some(Seen::Tcp(Segment {
+                mac: EthernetAddress([0; 6]),
                 source: SocketAddr::new(source, tcp.src_port()),
                 destination: SocketAddr::new(destination, tcp.dst_port()),
                 is_request: tcp.syn() && !tcp.ack() && !tcp.rst() && !tcp.fin(),
+                is_syn: tcp.syn(),
                 rst: tcp.rst(),
+                seq,
+                end: seq.wrapping_add(length),
+                ack: tcp.ack().then(|| tcp.ack_number().0 as u32),
+                window: tcp.window_len(),
+                is_bare: length == 0,
             }))
         }
         IpProtocol::Udp => Some(Seen::Udp(UdpPacket::new_checked(payload).ok()?.dst_port())),

@@ -9,7 +9,6 @@ mod chip {
     use core::panic::PanicInfo;
 
     use net_core as _;
-    use portable_atomic as _;
 
     #[panic_handler]
     fn panic(_: &PanicInfo<'_>) -> ! {

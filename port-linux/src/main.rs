@@ -1,0 +1,2 @@
+//! The program `lunet`.
+fn main() {}

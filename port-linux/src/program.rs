@@ -95,7 +95,7 @@ async fn run(options: Options, script: Option<Script>, files: Directory, state: 
         for network in &networks {
             network.until_ready(deadline).await;
         }
-        Ok(networks)
+        Ok::<_, adapter::OpenError>(networks)
     };
     let networks = match select(Box::pin(opening), signals.interrupted()).await {
         Either::First(Ok(networks)) => networks,

@@ -165,16 +165,17 @@ impl Runtime {
 
     /// Drives everything until nothing is left to wait for.
     pub async fn run_until_idle(&self) -> Exit {
-        let stop = self.engine.drive_until_idle(&self.lua).await;
-        self.engine.take_interrupted();
-        stop.map_or(Exit::Finished, Exit::from)
+        self.engine.drive_until_idle(&self.lua).await.map_or(Exit::Finished, Exit::from)
     }
 
     /// Drives everything, also while there is nothing to wait for: for a prompt that waits for its next line.
+    /// [`Platform::interrupted`] ends a callback that does not end by itself, but not this.
     pub async fn run(&self) -> Exit {
-        let stop = self.engine.drive(&self.lua, |engine| engine.take_stop()).await;
-        self.engine.take_interrupted();
-        stop.into()
+        let stop = |engine: &Engine| {
+            engine.take_interrupted();
+            engine.take_stop()
+        };
+        self.engine.drive(&self.lua, stop).await.into()
     }
 
     /// Runs what was typed at a prompt. An expression's values are printed.

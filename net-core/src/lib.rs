@@ -46,6 +46,8 @@ mod error;
 pub mod events;
 pub mod limits;
 pub mod nal;
+#[cfg(any(feature = "dns", feature = "cable", feature = "ipv4", feature = "ipv6"))]
+mod random;
 pub mod time;
 mod waiters;
 

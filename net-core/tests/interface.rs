@@ -1,5 +1,5 @@
 //! An interface: DHCP, router advertisements, link changes, events, ping.
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::large_futures)] // helpers of tests are tests
 
 mod common;
 

@@ -1,19 +1,18 @@
 //! The resolver itself: what is asked for, and what is made of the answers.
 
 use core::cell::RefCell;
-use core::hash::Hasher;
 use core::net::IpAddr;
 
 use domain::base::Rtype;
 use embassy_time::Instant;
 use heapless::Vec;
-use siphasher::sip::SipHasher24;
 
 use super::cache::Cache;
 use super::name::{self, Asked, Kind};
 use super::question::Question;
 use super::{Addresses, Config, DnsError, Family, Servers, Stats};
 use crate::nal::{AddrType, Dns, Interface, TcpConnect, UdpStack};
+use crate::random::Random;
 use crate::{Error, limits};
 
 /// Finds the addresses of names and the names of addresses; see the [module](super).
@@ -40,8 +39,7 @@ pub(super) struct State<const CACHE: usize> {
     pub(super) preferred: Option<IpAddr>,
     /// Those that do not understand EDNS.
     pub(super) without_edns: Servers,
-    seed: u64,
-    draws: u64,
+    random: Random,
     pub(super) stats: Stats,
 }
 
@@ -73,8 +71,7 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
                 known: Vec::new(),
                 preferred: None,
                 without_edns: Vec::new(),
-                seed,
-                draws: 0,
+                random: Random::new(seed),
                 stats: Stats { cached: 0, udp_queries: 0, tcp_queries: 0, timeouts: 0, ignored: 0, failures: 0 },
             }),
         }
@@ -104,15 +101,8 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
         *count = count.wrapping_add(1);
     }
 
-    /// A number that cannot be told from those before it: a keyed hash (SipHash-2-4) of a counter, and of the time, so
-    /// that a seed which is always the same does some good too.
     pub(super) fn random(&self) -> u64 {
-        let state = &mut *self.state.borrow_mut();
-        state.draws = state.draws.wrapping_add(1);
-        let mut hasher = SipHasher24::new_with_keys(state.seed, !state.seed);
-        hasher.write_u64(state.draws);
-        hasher.write_u64(Instant::now().as_ticks());
-        hasher.finish()
+        self.state.borrow_mut().random.next_u64()
     }
 }
 

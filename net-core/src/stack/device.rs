@@ -81,6 +81,9 @@ impl<T: embassy_net_driver::TxToken> phy::Device for Ingress<'_, T> {
     }
 }
 
+/// Sees frames that are sent.
+pub(super) type Watch<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// A device that only sends.
 pub(super) struct Egress<'a, 'c, D> {
     pub(super) driver: &'a mut D,
@@ -91,7 +94,7 @@ pub(super) struct Egress<'a, 'c, D> {
     /// How many frames have been sent.
     pub(super) frames: u32,
     /// Sees every frame that is sent.
-    pub(super) watch: Option<&'a mut dyn FnMut(&[u8])>,
+    pub(super) watch: Option<Watch<'a>>,
 }
 
 impl<D: Driver> phy::Device for Egress<'_, '_, D> {
@@ -112,10 +115,7 @@ impl<D: Driver> phy::Device for Egress<'_, '_, D> {
         match self.driver.transmit(self.cx) {
             Some(token) => {
                 self.frames = self.frames.wrapping_add(1);
-                let watch = match &mut self.watch {
-                    Some(watch) => Some(&mut **watch as &mut dyn FnMut(&[u8])),
-                    None => None,
-                };
+                let watch = self.watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
                 Some(Mended { token, medium: self.caps.medium, watch })
             }
             None => {
@@ -163,7 +163,7 @@ impl phy::RxToken for Frame<'_> {
 pub(super) struct Mended<'a, T> {
     token: T,
     medium: Medium,
-    watch: Option<&'a mut dyn FnMut(&[u8])>,
+    watch: Option<Watch<'a>>,
 }
 
 impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<'_, T> {

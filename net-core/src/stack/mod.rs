@@ -79,8 +79,6 @@ use embassy_net_driver::{Driver, LinkState};
 use embassy_time::Duration;
 use embassy_time::Instant;
 use heapless::Vec;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
@@ -103,6 +101,7 @@ pub use tcp::{TcpReader, TcpSocket, TcpWriter};
 pub use udp::{ConnectedUdpSocket, UdpSocket};
 
 use crate::events::{Event, EventLog, Status};
+use crate::random::Random;
 use crate::{Error, limits};
 
 /// The time to live and hop limit of a socket that has set none (RFC 1700, as IANA has it).
@@ -135,9 +134,9 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     config::check(&config)?;
     let (medium, hardware) = device::medium(driver.hardware_address()).ok_or(Error::Unsupported)?;
     let caps = device::capabilities(&driver.capabilities(), medium);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut random = Random::new(seed);
     let iface = Interface::new(
-        run::interface_config(&config, hardware, &mut rng),
+        run::interface_config(&config, hardware, &mut random),
         &mut device::Nowhere(caps.clone()),
         convert::instant(Instant::now()),
     );
@@ -168,10 +167,10 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
             growing,
         ),
         #[cfg(feature = "icmp")]
-        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, rng.next_u32() as u16),
+        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, random.next_u32() as u16),
         #[cfg(feature = "multicast")]
         groups: multicast::Groups::new(),
-        rng,
+        random,
         config,
         stats: Stats::default(),
         waker: None,
@@ -369,7 +368,7 @@ struct Inner<'d> {
     echo: echo::Echo<'d>,
     #[cfg(feature = "multicast")]
     groups: multicast::Groups,
-    rng: ChaCha8Rng,
+    random: Random,
     stats: Stats,
     /// The runner's.
     waker: Option<Waker>,
@@ -439,7 +438,7 @@ impl Inner<'_> {
     #[cfg(any(feature = "tcp", feature = "udp"))]
     fn ephemeral_port(&mut self, is_used: impl Fn(&Self, u16) -> bool) -> u16 {
         let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
-        let first = self.rng.next_u32() % count;
+        let first = self.random.next_u32() % count;
         let port = |i: u32| EPHEMERAL.start() + ((first + i) % count) as u16;
         // There are more ports than sockets, so one is found.
         (0..count).map(port).find(|&port| !is_used(self, port)).unwrap_or(port(0))

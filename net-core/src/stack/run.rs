@@ -4,8 +4,6 @@ use core::task::Context;
 
 use embassy_net_driver::{Driver, LinkState, RxToken as _, TxToken};
 use embassy_time::{Duration, Instant};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::RngCore;
 use smoltcp::iface::Interface;
 #[cfg(feature = "dhcp")]
 use smoltcp::iface::{SocketHandle, SocketSet};
@@ -36,6 +34,7 @@ use super::{Config, Inner, convert};
 use super::{recovery, tcp};
 use crate::events::Event;
 use crate::limits;
+use crate::random::Random;
 
 /// After the link has come up, routers are asked three times, 4 s apart (RFC 4861 section 10).
 const SOLICITING: Duration = Duration::from_secs(20);
@@ -54,10 +53,10 @@ const DHCP_NTP: u8 = 42;
 pub(super) fn interface_config(
     config: &Config,
     hardware: HardwareAddress,
-    rng: &mut ChaCha8Rng,
+    random: &mut Random,
 ) -> smoltcp::iface::Config {
     let mut iface = smoltcp::iface::Config::new(hardware);
-    iface.random_seed = rng.next_u64();
+    iface.random_seed = random.next_u64();
     #[cfg(feature = "ipv6")]
     {
         iface.slaac = matches!(config.ipv6, Ipv6Config::Slaac) && matches!(hardware, HardwareAddress::Ethernet(_));
@@ -327,7 +326,7 @@ impl Inner<'_> {
             self.dhcp.restart(&mut self.others, wanted);
             self.set_lease(Lease::default());
         }
-        let config = interface_config(&self.config, self.hardware, &mut self.rng);
+        let config = interface_config(&self.config, self.hardware, &mut self.random);
         self.iface = Interface::new(config, &mut Nowhere(self.caps.clone()), convert::instant(now));
         self.apply();
         #[cfg(feature = "multicast")]

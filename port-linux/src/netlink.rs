@@ -30,50 +30,93 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
 }
 
-/// The link called `name`, or `None` when there is none.
-pub(crate) fn link(name: &str) -> io::Result<Option<Link>> {
-    let mut body = link_body(0, 0, 0);
-    let mut terminated = name.as_bytes().to_vec();
-    terminated.push(0);
-    attribute(&mut body, libc::IFLA_IFNAME, &terminated);
-    match request(libc::RTM_GETLINK, REQUEST | ACK, &body) {
-        Ok(answer) => Ok(answer.as_deref().and_then(parse_link)),
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-        Err(error) => Err(error),
+/// For asking the kernel. It speaks of the network namespace in which it was opened, also from a thread in another.
+#[derive(Debug)]
+pub(crate) struct Netlink(OwnedFd);
+
+impl Netlink {
+    pub(crate) fn open() -> io::Result<Self> {
+        open(SockFlag::empty()).map(Self)
     }
-}
 
-/// Switches a link on or off.
-pub(crate) fn set_up(index: u32, up: bool) -> io::Result<()> {
-    let on = libc::IFF_UP as u32;
-    request(libc::RTM_NEWLINK, REQUEST | ACK, &link_body(index, if up { on } else { 0 }, on)).map(drop)
-}
-
-/// Sets the largest IP packet that a link carries, in bytes.
-pub(crate) fn set_mtu(index: u32, mtu: u32) -> io::Result<()> {
-    let mut body = link_body(index, 0, 0);
-    attribute(&mut body, libc::IFLA_MTU, &mtu.to_ne_bytes());
-    request(libc::RTM_NEWLINK, REQUEST | ACK, &body).map(drop)
-}
-
-/// Gives a link an address. `false` when it had that address already.
-pub(crate) fn add_address(index: u32, address: IpInet) -> io::Result<bool> {
-    let flags = REQUEST | ACK | libc::NLM_F_CREATE as u16 | libc::NLM_F_EXCL as u16;
-    match request(libc::RTM_NEWADDR, flags, &address_body(index, address)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(error) => Err(error),
+    /// The link called `name`, or `None` when there is none.
+    pub(crate) fn link(&self, name: &str) -> io::Result<Option<Link>> {
+        let mut body = link_body(0, 0, 0);
+        let mut terminated = name.as_bytes().to_vec();
+        terminated.push(0);
+        attribute(&mut body, libc::IFLA_IFNAME, &terminated);
+        match self.request(libc::RTM_GETLINK, REQUEST | ACK, &body) {
+            Ok(answer) => Ok(answer.as_deref().and_then(parse_link)),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
-}
 
-/// Takes an address from a link.
-pub(crate) fn remove_address(index: u32, address: IpInet) -> io::Result<()> {
-    request(libc::RTM_DELADDR, REQUEST | ACK, &address_body(index, address)).map(drop)
+    /// Switches a link on or off.
+    pub(crate) fn set_up(&self, index: u32, up: bool) -> io::Result<()> {
+        let on = libc::IFF_UP as u32;
+        self.request(libc::RTM_NEWLINK, REQUEST | ACK, &link_body(index, if up { on } else { 0 }, on)).map(drop)
+    }
+
+    /// Sets the largest IP packet that a link carries, in bytes.
+    pub(crate) fn set_mtu(&self, index: u32, mtu: u32) -> io::Result<()> {
+        let mut body = link_body(index, 0, 0);
+        attribute(&mut body, libc::IFLA_MTU, &mtu.to_ne_bytes());
+        self.request(libc::RTM_NEWLINK, REQUEST | ACK, &body).map(drop)
+    }
+
+    /// Gives a link an address. `false` when it had that address already.
+    pub(crate) fn add_address(&self, index: u32, address: IpInet) -> io::Result<bool> {
+        let flags = REQUEST | ACK | libc::NLM_F_CREATE as u16 | libc::NLM_F_EXCL as u16;
+        match self.request(libc::RTM_NEWADDR, flags, &address_body(index, address)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes an address from a link.
+    pub(crate) fn remove_address(&self, index: u32, address: IpInet) -> io::Result<()> {
+        self.request(libc::RTM_DELADDR, REQUEST | ACK, &address_body(index, address)).map(drop)
+    }
+
+    /// Sends a request and reads until its acknowledgement; gives the body of the message that came before that, if
+    /// any.
+    fn request(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let mut message = Vec::with_capacity(HEADER + body.len());
+        message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
+        message.extend(kind.to_ne_bytes());
+        message.extend(flags.to_ne_bytes());
+        message.extend([0; 8]); // sequence number and port: with one request at a time, neither is needed
+        message.extend(body);
+        sendto(self.0.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+        let mut answer = None;
+        // Large enough for any link's description, of which the statistics are the longest part.
+        let mut buffer = vec![0; 32 * 1024];
+        loop {
+            let length = recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((kind, body, next)) = split_message(rest) {
+                if i32::from(kind) == libc::NLMSG_ERROR {
+                    return match body.first_chunk().map(|code| i32::from_ne_bytes(*code)) {
+                        Some(0) => Ok(answer),
+                        Some(code) => Err(io::Error::from_raw_os_error(-code)),
+                        None => Err(io::ErrorKind::InvalidData.into()),
+                    };
+                }
+                answer = Some(body.to_vec());
+                rest = next;
+            }
+        }
+    }
 }
 
 /// Tells when links, addresses or routes of this network namespace have changed.
 #[derive(Debug)]
-pub(crate) struct Changes(AsyncFd<OwnedFd>);
+pub(crate) struct Changes {
+    fd: AsyncFd<OwnedFd>,
+    netlink: Netlink,
+}
 
 impl Changes {
     pub(crate) fn new() -> io::Result<Self> {
@@ -84,19 +127,24 @@ impl Changes {
             | libc::RTMGRP_IPV6_ROUTE;
         let fd = open(SockFlag::SOCK_NONBLOCK)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups as u32))?;
-        Ok(Self(watched(fd)?))
+        Ok(Self { fd: watched(fd)?, netlink: Netlink::open()? })
+    }
+
+    /// For looking what has changed.
+    pub(crate) fn netlink(&self) -> &Netlink {
+        &self.netlink
     }
 
     /// Ready when something has changed since the last time. What it was is not told: look.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut changed = false;
         loop {
-            let mut guard = match self.0.poll_read_ready(cx) {
+            let mut guard = match self.fd.poll_read_ready(cx) {
                 Poll::Ready(guard) => guard?,
                 Poll::Pending => return if changed { Poll::Ready(Ok(())) } else { Poll::Pending },
             };
             let mut buffer = [0; 4096];
-            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
+            match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
                 // ENOBUFS: so much has changed that the kernel dropped the news.
                 Ok(_) | Err(nix::Error::ENOBUFS) => changed = true,
                 Err(nix::Error::EAGAIN) => guard.clear_ready(),
@@ -150,36 +198,6 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
 
-/// Sends a request and reads until its acknowledgement; gives the body of the message that came before that, if any.
-fn request(kind: u16, flags: u16, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let mut message = Vec::with_capacity(HEADER + body.len());
-    message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    message.extend([0; 8]); // sequence number and port: one request for each socket needs neither
-    message.extend(body);
-    let fd = open(SockFlag::empty())?;
-    sendto(fd.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    let mut answer = None;
-    // Large enough for any link's description, of which the statistics of many queues are the longest part.
-    let mut buffer = vec![0; 32 * 1024];
-    loop {
-        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        while let Some((kind, body, next)) = split_message(rest) {
-            if i32::from(kind) == libc::NLMSG_ERROR {
-                return match body.first_chunk().map(|code| i32::from_ne_bytes(*code)) {
-                    Some(0) => Ok(answer),
-                    Some(code) => Err(io::Error::from_raw_os_error(-code)),
-                    None => Err(io::ErrorKind::InvalidData.into()),
-                };
-            }
-            answer = Some(body.to_vec());
-            rest = next;
-        }
-    }
-}
-
 /// The kind and body of the first message in `data`, and what follows it.
 fn split_message(data: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(*data.first_chunk()?) as usize;
@@ -212,15 +230,16 @@ mod tests {
 
     #[test]
     fn the_loopback_link_is_found_and_a_missing_one_is_none() {
-        let lo = link("lo").unwrap().unwrap();
+        let netlink = Netlink::open().unwrap();
+        let lo = netlink.link("lo").unwrap().unwrap();
         assert_eq!(lo.index, nix::net::if_::if_nametoindex("lo").unwrap());
         assert!(lo.mtu >= 1280);
-        assert_eq!(link("no-such-link").unwrap(), None);
+        assert_eq!(netlink.link("no-such-link").unwrap(), None);
     }
 
     #[test]
     fn a_change_to_a_link_that_is_not_there_is_an_error() {
-        let error = set_mtu(0x7fff_fff0, 1500).unwrap_err();
+        let error = Netlink::open().unwrap().set_mtu(0x7fff_fff0, 1500).unwrap_err();
         assert!(matches!(error.raw_os_error(), Some(libc::ENODEV | libc::EPERM)), "{error}");
     }
 

@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => {
-            crate::netlink::set_up(1, true).unwrap();
+            crate::netlink::Netlink::open().unwrap().set_up(1, true).unwrap();
             test();
         }
         Err(error) if std::env::var_os("CI").is_none_or(|ci| ci != "true") => {

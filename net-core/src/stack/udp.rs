@@ -27,6 +27,10 @@ use crate::{Error, limits};
 
 /// How long a datagram waits for its destination to answer address resolution.
 const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
+/// Where memory is not scarce, a receive queue may be full of datagrams of this size.
+#[cfg(feature = "alloc")]
+const SMALL_DATAGRAM: usize = 128;
+
 /// What is known of a datagram that waits to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing {
@@ -186,7 +190,8 @@ impl<'d> Pool<'d> {
         if self.places[index].handle.is_none() {
             use alloc::vec;
             let nothing = udp::PacketBuffer::new(&mut [][..], &mut [][..]);
-            let meta = vec![udp::PacketMetadata::EMPTY; limits::UDP_DATAGRAMS];
+            let datagrams = (self.buffer / SMALL_DATAGRAM).max(limits::UDP_DATAGRAMS);
+            let meta = vec![udp::PacketMetadata::EMPTY; datagrams];
             let socket = udp::Socket::new(udp::PacketBuffer::new(meta, vec![0; self.buffer]), nothing);
             self.places[index].handle = Some(self.sockets.add(socket));
             self.places[index].queue = Some(Queue::new(Bytes::Own(vec![0; self.buffer])));

@@ -12,8 +12,9 @@ use net_core::nal::{
 };
 
 use super::*;
+use crate::block_on;
+use crate::netlink::Netlink;
 use crate::testing::in_namespace;
-use crate::{block_on, netlink};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -401,16 +402,17 @@ fn the_interface_is_described_and_watched() {
             assert_eq!(net.status().ipv4(), Some(Ipv4Addr::LOCALHOST));
             let mut events = net.events().subscribe();
             let index = net.0.interface_index;
+            let netlink = Netlink::open().unwrap();
             let act = async {
                 // Again and again: changes before it has begun to watch are not seen.
                 let address = "10.9.8.7/24".parse().unwrap();
                 loop {
-                    netlink::add_address(index, address).unwrap();
+                    netlink.add_address(index, address).unwrap();
                     let pause = tokio::time::sleep(Duration::from_millis(10));
                     if let Either::First(event) = select(events.next(), pause).await {
                         break event;
                     }
-                    netlink::remove_address(index, address).unwrap();
+                    netlink.remove_address(index, address).unwrap();
                 }
             };
             let event = match select(net.watch(), act).await {

@@ -1,4 +1,6 @@
 //! Scripts on two of our own stacks, with a cable between them that may lose, delay and reorder, in virtual time.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+#![allow(clippy::large_futures)] // a test has more stack than a chip
 
 #[path = "lua/common/mod.rs"]
 mod common;

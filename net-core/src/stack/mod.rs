@@ -110,9 +110,9 @@ const DEFAULT_HOP_LIMIT: u8 = 64;
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
 
 /// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
-/// asked for waits a little longer than that, so that the others come before it the next time.
+/// asked for waits longer than that, by more than [`TRY_AGAIN`], so that the others come before it the next time.
 #[cfg(any(feature = "udp", feature = "icmp"))]
-const ASKED_AGAIN: Duration = Duration::from_millis(1050);
+const ASKED_AGAIN: Duration = Duration::from_millis(1300);
 /// How soon a destination is tried again that could not be asked for.
 #[cfg(any(feature = "udp", feature = "icmp"))]
 const TRY_AGAIN: Duration = Duration::from_millis(250);

@@ -260,7 +260,7 @@ pub async fn udp_limits_and_conflicts<A: UdpBind, B: UdpBind>(server: &A, client
     drop(s);
     let mut c = client.bind(unspecified(ip)).await.unwrap();
     let to = |port| SocketAddr::new(ip, port);
-    assert_eq!(c.send(unspecified(ip), to(9), &vec![0; 65_508]).await, Err(Error::TooLarge));
+    assert_eq!(c.send(unspecified(ip), to(9), &vec![0; 65_528]).await, Err(Error::TooLarge));
     assert_eq!(c.send(unspecified(ip), to(0), b"x").await, Err(Error::InvalidInput));
     assert_eq!((c.hop_limit(), c.set_hop_limit(0)), (64, Err(Error::InvalidInput)));
     c.set_hop_limit(9).unwrap();

@@ -84,7 +84,7 @@ struct EndState {
 
 impl State {
     fn chance(&mut self, per_mille: u32) -> bool {
-        per_mille > 0 && self.random.next_u32() % 1000 < per_mille
+        per_mille > 0 && self.random.next_u64() % 1000 < u64::from(per_mille)
     }
 
     fn send(&mut self, from: usize, frame: &[u8]) {
@@ -118,7 +118,7 @@ impl State {
             for _ in 0..copies {
                 let mut arrives = leaves + self.quality.delay;
                 if self.chance(self.quality.reorder_per_mille) {
-                    arrives += Duration::from_micros(u64::from(self.random.next_u32() % 5000));
+                    arrives += Duration::from_micros(self.random.next_u64() % 5000);
                 }
                 // Equal times keep the order of sending.
                 let at = self.ends[to].arriving.partition_point(|(other, _)| *other <= arrives);

@@ -31,7 +31,7 @@ pub const MULTICAST_GROUPS: usize = 8;
 /// Echo requests in flight at once. One more waits for its turn.
 pub const PINGS: usize = 4;
 /// Largest ping payload, in bytes.
-pub const PING_PAYLOAD: usize = 1400;
+pub const PING_PAYLOAD: usize = 512;
 /// Events kept for readers that have not read them; a slower reader is told how many it missed.
 pub const EVENTS: usize = 16;
 /// Tasks that wait for events at once without polling. Further ones look again ten times a second.
@@ -42,5 +42,5 @@ pub const FRAMES_PER_TURN: usize = 64;
 /// is [`Error::TooLarge`](crate::Error::TooLarge).
 pub const UDP_PAYLOAD: usize = 1472;
 /// Datagrams that one UDP socket keeps for its reader, and as many that wait to be sent. A received one beyond that is
-/// lost; sending waits.
-pub const UDP_DATAGRAMS: usize = 8;
+/// lost; sending waits. (A socket on the heap keeps more received ones: as many as its queue has room for.)
+pub const UDP_DATAGRAMS: usize = 4;

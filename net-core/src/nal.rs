@@ -188,7 +188,8 @@ pub trait TcpSocket: TcpRead + TcpWrite {
 
 /// Makes UDP sockets that have options and may take any free port, beside those of [`UdpStack`].
 pub trait UdpBind {
-    /// A bound socket. Dropping it frees its port; datagrams still queued in it are discarded.
+    /// A bound socket. Dropping it frees its port and discards what it has received; what it was given to send still
+    /// goes out.
     type Socket: UdpSocket + 'static;
 
     /// Binds to `local`: port 0 takes a free one, an unspecified address receives on every address of that IP

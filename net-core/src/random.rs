@@ -25,8 +25,4 @@ impl Random {
         self.count = self.count.wrapping_add(1);
         hasher.finish()
     }
-
-    pub(crate) fn next_u32(&mut self) -> u32 {
-        self.next_u64() as u32
-    }
 }

@@ -304,7 +304,9 @@ fn datagrams_to_a_host_not_yet_resolved_arrive_all_and_in_order() {
     let (server, client) = (one.stack, two.stack);
     run([one, two], async {
         let mut s = server.bind(any6(5000)).unwrap();
-        for to in [v4(1, 5000), v6(1, 5000)] {
+        // What another socket, or one that is dropped, has for nobody must not change it.
+        let mut others = Vec::new();
+        for (to, keep) in [(v4(1, 5000), false), (v6(1, 5000), true), (v4(1, 5000), false), (v6(1, 5000), false)] {
             let mut c = client.bind(any6(0)).unwrap();
             for n in 0..6u8 {
                 send(&mut c, to, &[n]).await.unwrap();
@@ -316,6 +318,9 @@ fn datagrams_to_a_host_not_yet_resolved_arrive_all_and_in_order() {
             }
             for n in 0..6u8 {
                 assert_eq!(receive(&mut s).await.0, [n]);
+            }
+            if keep {
+                others.push(c);
             }
         }
     });
@@ -413,5 +418,39 @@ fn many_datagrams_through_a_slow_line_wait_for_room() {
             }
         };
         join(sending, receiving).await;
+    });
+}
+
+#[test]
+fn a_dropped_socket_s_last_datagrams_go_out_and_its_port_and_place_are_free() {
+    let (_cable, one, two) = pair(Quality::PERFECT, 1);
+    let (peer, stack) = (one.stack, two.stack);
+    run([one, two], async {
+        let mut p = peer.bind(any(5000)).unwrap();
+        for round in [b"one", b"two"] {
+            let mut s = stack.bind(any(6000)).unwrap();
+            send(&mut s, v4(1, 5000), round).await.unwrap();
+            // Somebody who is not there does not hold the others up.
+            send(&mut s, v4(77, 5000), b"nobody").await.unwrap();
+            drop(s);
+            assert_eq!(stack.stats().udp_sockets, 0);
+            let (data, _, from) = receive(&mut p).await;
+            assert_eq!((&data[..], from), (&round[..], v4(2, 6000)));
+        }
+    });
+}
+
+#[test]
+fn last_words_do_not_keep_a_place_from_a_new_socket() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let host = small_host::<1, 1>(&cable, static_config(1));
+    let stack = host.stack;
+    run([host], async {
+        for _ in 0..3 {
+            let mut s = stack.bind(any(0)).unwrap();
+            send(&mut s, v4(77, 5000), b"nobody").await.unwrap();
+        }
+        Timer::after(SECOND * 10).await;
+        assert_eq!(stack.bind(any(0)).map(drop), Ok(()));
     });
 }

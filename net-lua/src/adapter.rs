@@ -8,7 +8,6 @@
 //! As in `net_core::nal`, every future may be dropped at any await point without losing data.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::future::Future;
 use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
@@ -20,43 +19,18 @@ use net_core::events::{EventLog, Status};
 mod from_stack;
 
 pub use from_stack::NetAdapter;
+pub use net_core::dns::{Addresses, DnsError, Family};
 
 /// A boxed future of a single-threaded executor.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// Which addresses of a name are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Family {
-    /// IPv4 ones first, then IPv6 ones.
-    #[default]
-    Any,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
-
-/// Why a name has no address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LookupError {
-    /// A server said that there is no such name, or no address for it.
-    NotFound,
-    /// No server answered.
-    TimedOut,
-    /// The name cannot be one: empty, too long, or with bytes that no name has.
-    InvalidName,
-    /// Anything else: no server known, no free socket, a server that fails.
-    Failed,
-}
-
-/// A resolver of names.
+/// Finds the addresses of names. [`Resolver`](net_core::dns::Resolver) is one; where an operating system has its own,
+/// that can be another.
 pub trait Lookup {
     /// The addresses of `name`, at least one.
-    fn lookup(&self, name: &str, family: Family) -> impl Future<Output = Result<Vec<IpAddr>, LookupError>>;
+    fn lookup(&self, name: &str, family: Family) -> impl Future<Output = Result<Addresses, DnsError>>;
 
-    /// The servers to ask from now on, first choice first. Where the operating system has its own resolver this may
-    /// do nothing.
+    /// The servers to ask from now on, first choice first. May do nothing where that is not ours to say.
     fn set_servers(&self, servers: &[IpAddr]);
 }
 
@@ -84,7 +58,7 @@ pub trait Adapter {
     fn leave_group(&self, group: IpAddr) -> Result<(), Error>;
 
     /// The addresses of `name`, at least one.
-    fn lookup<'a>(&'a self, name: &'a str, family: Family) -> LocalFuture<'a, Result<Vec<IpAddr>, LookupError>>;
+    fn lookup<'a>(&'a self, name: &'a str, family: Family) -> LocalFuture<'a, Result<Addresses, DnsError>>;
 
     /// The DNS server in `slot`, 0 or 1: the one set by hand, else the one that the network named, else (slot 0 when
     /// there is no other) 208.67.222.222, as in the firmware whose scripts we run.

@@ -225,6 +225,10 @@ impl Engine {
                 None => {
                     let Some(job) = self.jobs.borrow_mut().pop_front() else { break };
                     count += 1;
+                    if self.closing.get() {
+                        // No script hears anything any more.
+                        continue;
+                    }
                     match job(lua) {
                         Ok(Some(Call { function, arguments, then })) => {
                             Running { future: Box::pin(function.call_async(arguments)), then }
@@ -291,7 +295,8 @@ impl Engine {
     /// Drives everything until nothing is left to wait for, or somebody wants to stop.
     pub(crate) async fn drive_until_idle(&self, lua: &Lua) -> Option<Stop> {
         self.drive(lua, |engine| {
-            let stop = engine.take_stop();
+            let interrupted = engine.take_interrupted().then_some(Stop::Asked);
+            let stop = engine.take_stop().or(interrupted);
             (stop.is_some() || engine.is_idle()).then_some(stop)
         })
         .await
@@ -323,14 +328,15 @@ impl Engine {
     /// Ends what waits and drives the rest until it has closed; the caller sets a limit.
     pub(crate) async fn close(&self, lua: &Lua) {
         self.closing.set(true);
-        self.jobs.borrow_mut().clear();
-        drop(self.running.borrow_mut().take());
-        self.tasks.borrow_mut().retain(|task| task.kind == Kind::Closes);
-        self.drive(lua, |engine| {
-            engine.jobs.borrow_mut().clear();
-            engine.is_idle().then_some(())
-        })
-        .await;
+        let (closing, ended) =
+            mem::take(&mut *self.tasks.borrow_mut()).into_iter().partition(|t| t.kind == Kind::Closes);
+        let ended: Vec<Task> = ended;
+        *self.tasks.borrow_mut() = closing;
+        let jobs = mem::take(&mut *self.jobs.borrow_mut());
+        let running = self.running.borrow_mut().take();
+        // Dropping may run Lua code (to-be-closed variables), so nothing is borrowed meanwhile.
+        drop((running, jobs, ended));
+        self.drive(lua, |engine| engine.is_idle().then_some(())).await;
         self.clear();
     }
 
@@ -346,9 +352,6 @@ impl Engine {
 
     /// A callback ended with an error: tells `node.onerror`'s function, or the log.
     fn callback_failed(&self, error: &Error) {
-        if self.interrupted.get() {
-            self.stop(Stop::Asked);
-        }
         let Some(handler) = self.on_error.borrow().clone() else { return self.report(error) };
         let text = describe(error);
         // An error in the handler goes to the log: it is posted with an outcome of its own.
@@ -378,8 +381,13 @@ impl Engine {
                 return Ok(VmState::Continue);
             }
             engine.interrupted.set(true);
-            // A `pcall` must not keep a loop alive: from here on this thread fails at every instruction.
-            lua.set_hook(HookTriggers::new().every_nth_instruction(1), |_, _| Err(interruption()))?;
+            // A `pcall` must not keep a loop alive: from here on this thread fails at every instruction, until whoever
+            // runs the code takes note.
+            let engine = Rc::downgrade(&engine);
+            lua.set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
+                let interrupted = engine.upgrade().is_some_and(|engine| engine.interrupted.get());
+                if interrupted { Err(interruption()) } else { Ok(VmState::Continue) }
+            })?;
             Err(interruption())
         })
     }

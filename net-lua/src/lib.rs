@@ -19,7 +19,7 @@
 //!
 //! | Feature | Default | What it brings |
 //! |---|---|---|
-//! | `vendored` | | Lua itself, compiled from source; a firmware links its own build |
+//! | `vendored` | yes | Lua itself, compiled from source. A firmware goes without it and links its own build |
 #![no_std]
 #![forbid(unsafe_code)]
 // Single-threaded executors: no `Send` bound is wanted on the futures.

@@ -69,7 +69,7 @@ impl<T: embassy_net_driver::TxToken> phy::Device for Ingress<'_, T> {
 
     fn receive(&mut self, _now: Instant) -> Option<(Frame<'_>, Mended<'_, T>)> {
         let frame = self.frame.take()?;
-        Some((Frame(frame), Mended { token: self.reply.take()?, medium: self.caps.medium, watch: None }))
+        Some((Frame(frame), Mended { token: self.reply.take()?, medium: self.caps.medium, frames: None, watch: None }))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Mended<'_, T>> {
@@ -114,9 +114,9 @@ impl<D: Driver> phy::Device for Egress<'_, '_, D> {
     fn transmit(&mut self, _now: Instant) -> Option<Mended<'_, D::TxToken<'_>>> {
         match self.driver.transmit(self.cx) {
             Some(token) => {
-                self.frames = self.frames.wrapping_add(1);
                 let watch = self.watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
-                Some(Mended { token, medium: self.caps.medium, watch })
+                // Counted when it is used: smoltcp takes tokens that it gives back unused.
+                Some(Mended { token, medium: self.caps.medium, frames: Some(&mut self.frames), watch })
             }
             None => {
                 self.exhausted = true;
@@ -163,11 +163,15 @@ impl phy::RxToken for Frame<'_> {
 pub(super) struct Mended<'a, T> {
     token: T,
     medium: Medium,
+    frames: Option<&'a mut u32>,
     watch: Option<Watch<'a>>,
 }
 
 impl<T: embassy_net_driver::TxToken> phy::TxToken for Mended<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        if let Some(frames) = self.frames {
+            *frames = frames.wrapping_add(1);
+        }
         #[cfg(all(feature = "ipv4", feature = "multicast"))]
         if mend::may_be_igmp(len, self.medium) {
             let mut frame = [0; 46];

@@ -110,9 +110,9 @@ const DEFAULT_HOP_LIMIT: u8 = 64;
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
 
 /// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
-/// asked for waits a little longer than that, so that the others come before it the next time.
+/// asked for waits longer than that, by more than [`TRY_AGAIN`], so that the others come before it the next time.
 #[cfg(any(feature = "udp", feature = "icmp"))]
-const ASKED_AGAIN: Duration = Duration::from_millis(1050);
+const ASKED_AGAIN: Duration = Duration::from_millis(1300);
 /// How soon a destination is tried again that could not be asked for.
 #[cfg(any(feature = "udp", feature = "icmp"))]
 const TRY_AGAIN: Duration = Duration::from_millis(250);
@@ -167,7 +167,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
             growing,
         ),
         #[cfg(feature = "icmp")]
-        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, random.next_u32() as u16),
+        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, random.next_u64() as u16),
         #[cfg(feature = "multicast")]
         groups: multicast::Groups::new(),
         random,
@@ -438,7 +438,7 @@ impl Inner<'_> {
     #[cfg(any(feature = "tcp", feature = "udp"))]
     fn ephemeral_port(&mut self, is_used: impl Fn(&Self, u16) -> bool) -> u16 {
         let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
-        let first = self.random.next_u32() % count;
+        let first = (self.random.next_u64() % u64::from(count)) as u32;
         let port = |i: u32| EPHEMERAL.start() + ((first + i) % count) as u16;
         // There are more ports than sockets, so one is found.
         (0..count).map(port).find(|&port| !is_used(self, port)).unwrap_or(port(0))

@@ -44,6 +44,10 @@ impl<'d, T> Queue<'d, T> {
     }
 
     /// Largest datagram that ever fits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn capacity(&mut self) -> usize {
         self.bytes.get().len()
     }
@@ -70,6 +74,11 @@ impl<'d, T> Queue<'d, T> {
         let range = self.range(index)?;
         let (about, _) = self.entries.get_mut(index)?;
         Some((about, self.bytes.get().get(range)?))
+    }
+
+    /// What is known of each.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().map(|(about, _)| about)
     }
 
     /// Takes a datagram out.

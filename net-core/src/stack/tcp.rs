@@ -379,6 +379,10 @@ impl<'d> Pool<'d> {
             let done = self.is_done(index);
             match self.places[index].phase {
                 Phase::Orphan(_) | Phase::Handshake(_) | Phase::Pending(_) if done => self.release(index),
+                // Ended before anybody had it: its peer has RST_FOR to resolve and be told.
+                Phase::Handshake(_) | Phase::Pending(_) if state == State::Closed => {
+                    self.places[index].phase = Phase::Orphan(now + RST_FOR);
+                }
                 // The RST could not be sent either: the peer's address does not resolve.
                 Phase::Orphan(until) if now >= until && state == State::Closed => self.release(index),
                 Phase::Orphan(until) if now >= until && state != State::TimeWait => {

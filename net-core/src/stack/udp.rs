@@ -27,6 +27,10 @@ use crate::{Error, limits};
 
 /// How long a datagram waits for its destination to answer address resolution.
 const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
+/// Where memory is not scarce, a receive queue may be full of datagrams of this size.
+#[cfg(feature = "alloc")]
+const SMALL_DATAGRAM: usize = 128;
+
 /// What is known of a datagram that waits to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing {
@@ -66,6 +70,10 @@ impl Place<'_> {
         error: None,
         waker: None,
     };
+
+    fn has_datagrams(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+    }
 }
 
 /// The memory of one place of a fixed pool.
@@ -168,15 +176,22 @@ impl<'d> Pool<'d> {
     }
 
     fn take(&mut self, local: SocketAddr, peer: Option<SocketAddr>) -> Result<usize, Error> {
-        let index = match self.places.iter().position(|place| !place.used) {
+        let free = |place: &Place<'_>| !place.used && !place.has_datagrams();
+        let index = match self.places.iter().position(free) {
             Some(index) => index,
-            None => self.places.grow(Place::FREE).ok_or(Error::NoFreeSocket)?,
+            None => match self.places.grow(Place::FREE) {
+                Some(index) => index,
+                // Last words are worth less than a new socket.
+                None => self.places.iter().position(|place| !place.used).ok_or(Error::NoFreeSocket)?,
+            },
         };
+        self.clear(index);
         #[cfg(feature = "alloc")]
         if self.places[index].handle.is_none() {
             use alloc::vec;
             let nothing = udp::PacketBuffer::new(&mut [][..], &mut [][..]);
-            let meta = vec![udp::PacketMetadata::EMPTY; limits::UDP_DATAGRAMS];
+            let datagrams = (self.buffer / SMALL_DATAGRAM).max(limits::UDP_DATAGRAMS);
+            let meta = vec![udp::PacketMetadata::EMPTY; datagrams];
             let socket = udp::Socket::new(udp::PacketBuffer::new(meta, vec![0; self.buffer]), nothing);
             self.places[index].handle = Some(self.sockets.add(socket));
             self.places[index].queue = Some(Queue::new(Bytes::Own(vec![0; self.buffer])));
@@ -191,10 +206,20 @@ impl<'d> Pool<'d> {
         Ok(index)
     }
 
+    /// Frees the socket's port. What it was given to send still goes out, as far as its destination answers.
     fn release(&mut self, index: usize) {
         self.socket(index).close();
         let place = &mut self.places[index];
         place.used = false;
+        place.waker = None;
+        if !place.has_datagrams() {
+            self.clear(index);
+        }
+    }
+
+    /// Frees a place that is not used any more.
+    fn clear(&mut self, index: usize) {
+        let place = &mut self.places[index];
         if let Some(queue) = &mut place.queue {
             queue.clear();
         }
@@ -211,6 +236,22 @@ impl<'d> Pool<'d> {
     fn socket(&mut self, index: usize) -> &mut udp::Socket<'d> {
         // As in the TCP pool: a used place has a handle.
         self.sockets.get_mut(self.places[index].handle.unwrap_or_default())
+    }
+
+    /// The datagrams that wait for `destination`.
+    fn waiting(&mut self, destination: IpAddress) -> impl Iterator<Item = &mut Outgoing> {
+        let queues = self.places.iter_mut().filter_map(|place| place.queue.as_mut());
+        queues.flat_map(Queue::iter_mut).filter(move |outgoing| outgoing.to.addr == destination)
+    }
+
+    /// When those for `destination` are tried next, if there are any.
+    fn waiting_for(&mut self, destination: IpAddress) -> Option<Instant> {
+        self.waiting(destination).map(|outgoing| outgoing.try_at).max()
+    }
+
+    /// No datagram for `destination`, which has just been asked for, asks again before `until`: others have their turn.
+    fn postpone(&mut self, destination: IpAddress, until: Instant) {
+        self.waiting(destination).for_each(|outgoing| outgoing.try_at = until);
     }
 
     fn is_taken(&self, ip: IpAddr, port: u16) -> bool {
@@ -274,7 +315,11 @@ impl Inner<'_> {
                     debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
                     self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
                 } else if !sent {
-                    let again = outgoing.try_at.min(outgoing.expires);
+                    let (to, try_at) = (outgoing.to.addr, outgoing.try_at);
+                    let again = try_at.min(outgoing.expires);
+                    if asked_for == Some(to) {
+                        self.udp.postpone(to, try_at);
+                    }
                     next = Some(next.map_or(again, |at| at.min(again)));
                     at += 1;
                     continue;
@@ -285,6 +330,10 @@ impl Inner<'_> {
                 if let Some(waker) = place.waker.take() {
                     waker.wake();
                 }
+            }
+            let place = &self.udp.places[index];
+            if !place.used && place.queue.is_some() && !place.has_datagrams() {
+                self.udp.clear(index);
             }
         }
         next
@@ -325,6 +374,8 @@ impl Inner<'_> {
         let now = self.now();
         let to = convert::endpoint(to)?;
         let source = self.source_for(to.addr)?;
+        // Behind those that wait for the same destination: alone it might overtake them, or ask before its turn.
+        let try_at = self.udp.waiting_for(to.addr).unwrap_or(now);
         let place = &mut self.udp.places[index];
         if let Some(error) = place.error.take() {
             return Err(error);
@@ -338,7 +389,7 @@ impl Inner<'_> {
         if data.len() > limits::UDP_PAYLOAD.min(queue.capacity()) {
             return Err(Error::TooLarge);
         }
-        let outgoing = Outgoing { to, from, hop_limit: place.hop_limit, expires: now + UNRESOLVED_FOR, try_at: now };
+        let outgoing = Outgoing { to, from, hop_limit: place.hop_limit, expires: now + UNRESOLVED_FOR, try_at };
         let queued = queue.push(outgoing, data);
         if queued {
             self.wake();

@@ -7,11 +7,14 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use embassy_time::Duration;
 use net_core::Error;
+use net_core::dns::Resolver;
 use net_core::events::{Event, EventLog, Status};
-use net_core::nal::{Net, Read, TcpListener, TcpRead, TcpSocket, TcpWrite, UdpSocket, Write};
+use net_core::nal::{
+    Interface, Net, Read, TcpConnect, TcpListener, TcpRead, TcpSocket, TcpWrite, UdpSocket, UdpStack, Write,
+};
 
 use super::{
-    Adapter, Datagrams, Family, Listener, LocalFuture, Lookup, LookupError, Stream, StreamReader, StreamWriter,
+    Adapter, Addresses, Datagrams, DnsError, Family, Listener, LocalFuture, Lookup, Stream, StreamReader, StreamWriter,
 };
 use crate::limits;
 
@@ -25,6 +28,19 @@ pub struct NetAdapter<S, L> {
     resolver: L,
     /// DNS servers set by hand; forgotten when the link goes down.
     set_by_hand: [Cell<Option<IpAddr>>; limits::DNS_SLOTS],
+}
+
+impl<S, const CACHE: usize> Lookup for Resolver<S, CACHE>
+where
+    S: UdpStack<Error = Error> + TcpConnect<Error = Error> + Interface,
+{
+    async fn lookup(&self, name: &str, family: Family) -> Result<Addresses, DnsError> {
+        Self::lookup(self, name, family).await
+    }
+
+    fn set_servers(&self, servers: &[IpAddr]) {
+        Self::set_servers(self, servers);
+    }
 }
 
 impl<S: Net + 'static, L: Lookup + 'static> NetAdapter<S, L> {
@@ -78,7 +94,7 @@ impl<S: Net + 'static, L: Lookup + 'static> Adapter for NetAdapter<S, L> {
         self.stack.leave_group(group)
     }
 
-    fn lookup<'a>(&'a self, name: &'a str, family: Family) -> LocalFuture<'a, Result<Vec<IpAddr>, LookupError>> {
+    fn lookup<'a>(&'a self, name: &'a str, family: Family) -> LocalFuture<'a, Result<Addresses, DnsError>> {
         Box::pin(async move {
             self.resolver.set_servers(&self.servers());
             self.resolver.lookup(name, family).await

@@ -12,11 +12,16 @@ mod tmr;
 
 pub(crate) fn open(lua: &Lua, binder: &Binder, engine: &Rc<Engine>) -> mlua::Result<()> {
     let node = binder.module(lua)?;
-    node.function("restart", with(engine, |engine, _| Ok(engine.stop(Stop::Restart))))?
-        .function("onerror", with(engine, on_error))?;
+    node.function("restart", with(engine, restart))?.function("onerror", with(engine, on_error))?;
     lua.globals().raw_set("node", node.finish())?;
     tmr::open(lua, binder, engine)?;
     net::open(lua, binder, engine)
+}
+
+/// `node.restart()`: once the code that runs now has returned.
+fn restart(engine: &Rc<Engine>, _: &Args<'_>) -> Outcome<()> {
+    engine.stop(Stop::Restart);
+    Ok(())
 }
 
 /// `node.onerror(function(message))`: what is called when a callback fails, instead of the log; nil for the log again.

@@ -245,6 +245,24 @@ fn the_prompt_prints_values_and_knows_what_is_incomplete() {
 }
 
 #[test]
+fn an_endless_callback_can_be_interrupted_at_a_prompt_which_goes_on() {
+    let device = Device::new(vec![]);
+    virtual_time::block_on(async {
+        let runtime = device.runtime();
+        let loops = "co = coroutine.wrap(function() while true do pcall(function() while true do end end) end end)
+            tmr.create():alarm(10, 0, function() co() end)";
+        assert_eq!(runtime.eval(loops).await, Eval::Done);
+        device.interrupts.set(1);
+        let both = embassy_futures::select::select(runtime.run(), common::sleep(100)).await;
+        assert!(matches!(both, embassy_futures::select::Either::Second(())));
+        assert!(device.logged.borrow()[0].starts_with("interrupted!"), "{:?}", device.logged);
+        let long = "local n = 0 for i = 1, 1000000 do n = n + i end print(n)";
+        assert_eq!(runtime.eval(long).await, Eval::Done);
+        assert_eq!(device.printed(), "500000500000\n");
+    });
+}
+
+#[test]
 fn timers_go_on_between_the_lines_of_a_prompt() {
     let device = Device::new(vec![]);
     virtual_time::block_on(async {

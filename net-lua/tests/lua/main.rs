@@ -1,4 +1,6 @@
 //! Scripts against a network in memory, in virtual time.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests
+#![allow(clippy::large_futures)] // a test has more stack than a chip
 
 mod base;
 mod common;

@@ -101,6 +101,23 @@ fn the_accept_callback_comes_first_then_connection_then_data() {
 }
 
 #[test]
+fn a_socket_can_be_closed_in_the_accept_callback() {
+    let pair = Pair::new();
+    let script = "sv = net.createServer()
+        sv:listen(80, function(c)
+          for _, e in ipairs{'connection', 'receive', 'disconnection'} do c:on(e, function() print(e) end) end
+          c:send('bye') c:close() c:close()
+        end)";
+    let printed = pair.run_with(script, async {
+        let mut stream = pair.dial(80).await;
+        write(&mut *stream, b"x").await;
+        assert_eq!(read_all(&mut *stream).await, b"bye");
+    });
+    assert_eq!(printed, "");
+    assert_eq!(pair.net.streams(), 0);
+}
+
+#[test]
 fn an_error_in_the_accept_callback_leaves_the_server_and_the_socket() {
     let pair = Pair::new();
     let script = "sv = net.createServer()

@@ -57,6 +57,8 @@ pub(super) struct Connection {
     unread: RefCell<VecDeque<Vec<u8>>>,
     /// Whether a job is under way that gives the script a piece of it.
     delivering: Cell<bool>,
+    /// How many `sent` events the script has not been told of yet.
+    untold: Cell<usize>,
     /// Whether the script has a `receive` handler.
     receiving: Cell<bool>,
     held: Cell<bool>,
@@ -78,6 +80,7 @@ impl Connection {
             outgoing: RefCell::default(),
             unread: RefCell::default(),
             delivering: Cell::new(false),
+            untold: Cell::new(0),
             receiving: Cell::new(receiving),
             held: Cell::new(false),
             hop_limit: Cell::new(HOP_LIMIT),
@@ -220,6 +223,17 @@ impl Connection {
             let Some(owner) = connection.owner.borrow().clone() else { return Ok(None) };
             let Some(handler) = handlers::get(&owner, event)? else { return Ok(None) };
             Call::new(lua, handler, arguments(lua, owner)?).map(Some)
+        });
+    }
+
+    fn tell_sent(self: &Rc<Self>, net: &Rc<Net>) {
+        self.untold.set(self.untold.get() + 1);
+        let connection = self.clone();
+        net.engine.post(move |lua| {
+            connection.untold.set(connection.untold.get() - 1);
+            let Some(owner) = connection.owner.borrow().clone() else { return Ok(None) };
+            let Some(handler) = handlers::get(&owner, "sent")? else { return Ok(None) };
+            Call::new(lua, handler, owner).map(Some)
         });
     }
 
@@ -369,7 +383,8 @@ async fn at_end(connection: &Rc<Connection>) {
         }
     })
     .await;
-    until(|| connection.outgoing.borrow().is_done()).await;
+    // A script that is told of the last `sent` may well send more.
+    until(|| connection.outgoing.borrow().is_done() && connection.untold.get() == 0).await;
 }
 
 /// Writes what the script sends, and tells it what has arrived. Ends only with an error.
@@ -400,7 +415,7 @@ async fn transmit(net: &Rc<Net>, connection: &Rc<Connection>, writer: &mut dyn S
             connection.active.set(Instant::now());
         }
         for _ in 0..complete {
-            connection.tell(net, "sent", |lua, owner| owner.into_lua_multi(lua));
+            connection.tell_sent(net);
         }
     }
 }

@@ -137,9 +137,8 @@ impl Net {
                 return Vec::from([literal]);
             }
             let Some(adapter) = net.default_adapter() else { return Vec::new() };
-            let mut addresses = adapter.lookup(&host, Family::Any).await.unwrap_or_default();
-            addresses.sort_by_key(IpAddr::is_ipv6);
-            addresses
+            // IPv4 ones come first.
+            adapter.lookup(&host, Family::Both).await.unwrap_or_default().into_iter().collect()
         })
     }
 }

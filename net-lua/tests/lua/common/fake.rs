@@ -11,7 +11,7 @@ use embassy_time::{Duration, Timer};
 use net_core::Error;
 use net_core::events::{Event, EventLog, Status};
 use net_lua::adapter::{
-    Adapter, Datagrams, Family, Listener, LocalFuture, LookupError, Stream, StreamReader, StreamWriter,
+    Adapter, Addresses, Datagrams, DnsError, Family, Listener, LocalFuture, Stream, StreamReader, StreamWriter,
 };
 
 /// Bytes in flight towards a peer that does not read.
@@ -230,17 +230,17 @@ impl Adapter for Host {
         if left { Ok(()) } else { Err(Error::InvalidInput) }
     }
 
-    fn lookup<'a>(&'a self, name: &'a str, _: Family) -> LocalFuture<'a, Result<Vec<IpAddr>, LookupError>> {
+    fn lookup<'a>(&'a self, name: &'a str, _: Family) -> LocalFuture<'a, Result<Addresses, DnsError>> {
         Box::pin(async move {
             self.lookups.set(self.lookups.get() + 1);
             let what = self.net.0.borrow().names.get(name).cloned().unwrap_or(Name::IsNot);
             Timer::after(Duration::from_millis(10)).await;
             match what {
-                Name::Is(addresses) => Ok(addresses),
-                Name::IsNot => Err(LookupError::NotFound),
+                Name::Is(addresses) => Ok(addresses.into_iter().collect()),
+                Name::IsNot => Err(DnsError::NotFound),
                 Name::Silence(time) => {
                     Timer::after(time).await;
-                    Err(LookupError::TimedOut)
+                    Err(DnsError::TimedOut)
                 }
             }
         })

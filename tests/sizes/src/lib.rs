@@ -1,0 +1,124 @@
+//! What the parts of `net-core` take in memory.
+//!
+//! Each size is the length of an array, so that it can be read from the symbol table of a library built for a chip:
+//! no program has to run there.
+#![cfg_attr(target_os = "none", no_std)]
+
+use core::future::Future;
+use core::net::{IpAddr, SocketAddr};
+use core::task::Context;
+
+use net_core::dns::{Family, Resolver};
+use net_core::driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use net_core::nal::{Read, TcpListener as _, UnconnectedUdp, Write};
+use net_core::stack::{PingOptions, Resources, Runner, Stack, TcpListener, TcpSocket, UdpSocket};
+
+type Small = Resources<'static, 0, 0, 0, 0>;
+type OneTcp = Resources<'static, 1, 0, 0, 0>;
+type OneUdp = Resources<'static, 0, 1, 0, 0>;
+type Usual = Resources<'static, 4, 2, 2048, 1536>;
+
+/// The size of the future that an `async fn` of one argument gives.
+const fn future1<A, F: Future, T: Fn(A) -> F + Copy>(_: T) -> usize {
+    size_of::<F>()
+}
+
+const fn future2<A, B, F: Future, T: Fn(A, B) -> F + Copy>(_: T) -> usize {
+    size_of::<F>()
+}
+
+const fn future3<A, B, C, F: Future, T: Fn(A, B, C) -> F + Copy>(_: T) -> usize {
+    size_of::<F>()
+}
+
+const fn future4<A, B, C, D, F: Future, T: Fn(A, B, C, D) -> F + Copy>(_: T) -> usize {
+    size_of::<F>()
+}
+
+type S = Stack<'static>;
+type Tcp = TcpSocket<'static>;
+type Udp = UdpSocket<'static>;
+type Mut<T> = &'static mut T;
+type Bytes = &'static [u8];
+
+macro_rules! sizes {
+    ($($name:ident $what:literal = $size:expr;)*) => {
+        $(
+            #[doc = $what]
+            #[used]
+            pub static $name: [u8; $size] = [0; $size];
+        )*
+        /// All of them: what, and how many bytes.
+        pub fn all() -> impl Iterator<Item = (&'static str, usize)> {
+            [$(($what, $name.len())),*].into_iter()
+        }
+    };
+}
+
+sizes! {
+    SIZE_STACK "a stack without sockets" = size_of::<Small>();
+    SIZE_TCP "each TCP socket, beside its buffers" = size_of::<OneTcp>() - size_of::<Small>();
+    SIZE_UDP "each UDP socket, beside its queues" = size_of::<OneUdp>() - size_of::<Small>();
+    SIZE_USUAL "Resources<4, 2, 2048, 1536>" = size_of::<Usual>();
+    SIZE_RESOLVER "a resolver that caches 8 answers" = size_of::<Resolver<S>>();
+    SIZE_RUN "future: Runner::run" = future1::<Mut<Runner<'static, NoDriver>>, _, _>(Runner::run);
+    SIZE_CONNECT "future: Stack::connect" = future2::<S, SocketAddr, _, _>(Stack::connect);
+    SIZE_ACCEPT "future: TcpListener::accept" = future1::<Mut<TcpListener<'static>>, _, _>(TcpListener::accept);
+    SIZE_READ "future: TcpSocket::read" = future2::<Mut<Tcp>, Mut<[u8]>, _, _>(Tcp::read);
+    SIZE_WRITE "future: TcpSocket::write" = future2::<Mut<Tcp>, Bytes, _, _>(Tcp::write);
+    SIZE_FLUSH "future: TcpSocket::flush" = future1::<Mut<Tcp>, _, _>(Tcp::flush);
+    SIZE_SEND "future: UdpSocket::send" = future4::<Mut<Udp>, SocketAddr, SocketAddr, Bytes, _, _>(Udp::send);
+    SIZE_RECEIVE "future: UdpSocket::receive_into" = future2::<Mut<Udp>, Mut<[u8]>, _, _>(Udp::receive_into);
+    SIZE_PING "future: Stack::ping" = future3::<S, IpAddr, PingOptions, _, _>(Stack::ping);
+    SIZE_LOOKUP "future: Resolver::lookup" =
+        future3::<&'static Resolver<S>, &'static str, Family, _, _>(Resolver::lookup);
+}
+
+/// A driver of no size.
+pub struct NoDriver;
+
+impl Driver for NoDriver {
+    type RxToken<'a> = Nothing;
+    type TxToken<'a> = Nothing;
+
+    fn receive(&mut self, _: &mut Context<'_>) -> Option<(Nothing, Nothing)> {
+        None
+    }
+
+    fn transmit(&mut self, _: &mut Context<'_>) -> Option<Nothing> {
+        None
+    }
+
+    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
+        LinkState::Down
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        HardwareAddress::Ip
+    }
+}
+
+/// No frame.
+pub struct Nothing;
+
+impl RxToken for Nothing {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
+        f(&mut [])
+    }
+}
+
+impl TxToken for Nothing {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, f: F) -> R {
+        f(&mut [])
+    }
+}
+
+#[cfg(target_os = "none")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

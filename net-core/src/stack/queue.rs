@@ -43,11 +43,11 @@ impl<'d, T> Queue<'d, T> {
         self.entries.len()
     }
 
-    /// Largest datagram that ever fits.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
+    /// Largest datagram that ever fits.
     pub(super) fn capacity(&mut self) -> usize {
         self.bytes.get().len()
     }

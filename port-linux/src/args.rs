@@ -10,7 +10,7 @@ use net_lua::Role;
 use crate::adapter::{AdapterSpec, Link};
 
 /// What `lunet --help` prints.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 lunet: network services for small devices, driven by Lua
 
   lunet run [OPTIONS] FILE.lua [ARGUMENTS]  run a script on a device with a network of its own
@@ -62,7 +62,7 @@ Exit status: 0 when nothing is left to wait for, 1 when the script failed, 2 for
 
 /// How the device is connected when no adapter is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Net {
+pub(crate) enum Net {
     /// The best that is allowed.
     #[default]
     Auto,
@@ -76,24 +76,24 @@ pub enum Net {
 
 /// What holds for scripts and for the prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// `--net`; of importance only while `adapters` is empty.
-    pub net: Net,
+    pub(crate) net: Net,
     /// `--eth`, `--sta`, `--ap` and `--user`, in the order given; each role at most once.
-    pub adapters: Vec<(Role, AdapterSpec)>,
+    pub(crate) adapters: Vec<(Role, AdapterSpec)>,
     /// `--pcap`.
-    pub pcap: Option<PathBuf>,
+    pub(crate) pcap: Option<PathBuf>,
     /// `--root`.
-    pub root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
     /// `--state`.
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// How often `--verbose` was given.
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// `--help`.
     Help,
     /// `--version`.
@@ -113,7 +113,7 @@ pub enum Command {
 
 /// What is wrong with a command line, in one line that says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageError(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ impl From<lexopt::Error> for UsageError {
 ///
 /// # Errors
 /// See [`UsageError`].
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(arguments);
     let mut options = Options::default();
     let mut run = false;
@@ -163,8 +163,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             }
             Arg::Long("user") => {
                 let parts = text("--user", parser.value()?)?;
-                let spec = AdapterSpec::parse_parts(Link::User, &parts)
-                    .map_err(|e| UsageError(format!("--user: {e}")))?;
+                let spec =
+                    AdapterSpec::parse_parts(Link::User, &parts).map_err(|e| UsageError(format!("--user: {e}")))?;
                 add(&mut options, Role::Eth, spec)?;
             }
             Arg::Long("net") => {

@@ -1,11 +1,28 @@
-//! lunet on Linux.
+//! lunet on Linux: a computer as a device that Lua scripts drive.
+//!
+//! The program `lunet` is [`main`]. Beside it, for programs and tests of one's own:
+//!
+//! - [`block_on`]: an executor with sockets (tokio's) and `embassy-time` timers, on one thread;
+//! - networks: [`host`] has the traits of [`net_core::nal`] over the computer's own sockets, [`tap`] and [`user`] are
+//!   drivers for [`net_core::stack`], and [`pcap`] captures what goes through a driver.
+//!
+//! Everything here is for one thread; a program may have several, each with a `block_on` of its own.
 
+mod adapter;
+mod args;
+mod console;
+mod device;
 mod executor;
+mod files;
 pub mod host;
 mod mac;
 mod netlink;
 pub mod pcap;
+mod program;
+mod prompt;
 mod routes;
+mod signals;
+mod store;
 pub mod tap;
 #[cfg(test)]
 mod testing;
@@ -14,3 +31,4 @@ pub mod user;
 
 pub use executor::block_on;
 pub use mac::Mac;
+pub use program::main;

@@ -1,2 +1,7 @@
 //! The program `lunet`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    port_linux::main(std::env::args_os().skip(1)).into()
+}

@@ -106,7 +106,7 @@ pub struct Tap {
     mtu: u32,
     link_up: bool,
     changes: Option<Changes>,
-    undo: Undo,
+    _undo: Undo,
     rx: Box<[u8]>,
     tx: Box<[u8]>,
 }
@@ -240,7 +240,7 @@ impl Tap {
             mtu,
             link_up: true,
             changes,
-            undo,
+            _undo: undo,
             rx: vec![0; frame].into(),
             tx: vec![0; frame].into(),
         })

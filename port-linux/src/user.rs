@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct User {
     tx: Vec<u8>,
     /// How much of `tx` has been written.
     written: usize,
+    /// The task that sends.
+    waker: Waker,
 }
 
 #[derive(Debug)]
@@ -174,6 +177,7 @@ impl User {
             rx: Received { bytes: vec![0; 4 * (LENGTH + LONGEST_FRAME)].into(), start: 0, end: 0 },
             tx: Vec::new(),
             written: 0,
+            waker: Waker::noop().clone(),
         };
         match timeout(START, user.until_it_answers(router)).await {
             Ok(Ok(())) => Ok(user),
@@ -200,8 +204,16 @@ impl User {
         question[22..28].copy_from_slice(&self.mac.0);
         question[28..32].copy_from_slice(&self.address.octets());
         question[38..].copy_from_slice(&router.octets());
-        let room = UserTx { stream: &self.stream, tx: &mut self.tx, written: &mut self.written };
-        room.consume(question.len(), |frame| frame.copy_from_slice(&question));
+        poll_fn(|cx| {
+            if let Some(room) = self.transmit(cx) {
+                room.consume(question.len(), |frame| frame.copy_from_slice(&question));
+            }
+            Poll::Ready(())
+        })
+        .await;
+        // It is the first frame, so there is room for all of it at once.
+        self.stream.writable().await?;
+        self.write()?;
         loop {
             self.stream.readable().await?;
             self.read()?;
@@ -308,12 +320,18 @@ impl Driver for User {
                 return None;
             }
         };
-        let Self { stream, tx, written, rx, .. } = self;
-        Some((UserRx(rx.bytes.get_mut(range)?), UserTx { stream, tx, written }))
+        self.waker.clone_from(cx.waker());
+        let Self { stream, tx, written, rx, waker, .. } = self;
+        Some((UserRx(rx.bytes.get_mut(range)?), UserTx { stream, tx, written, waker }))
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<UserTx<'_>> {
-        self.poll_room(cx).then_some(UserTx { stream: &self.stream, tx: &mut self.tx, written: &mut self.written })
+        if !self.poll_room(cx) {
+            return None;
+        }
+        self.waker.clone_from(cx.waker());
+        let Self { stream, tx, written, waker, .. } = self;
+        Some(UserTx { stream, tx, written, waker })
     }
 
     fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
@@ -347,6 +365,7 @@ pub struct UserTx<'a> {
     stream: &'a UnixStream,
     tx: &'a mut Vec<u8>,
     written: &'a mut usize,
+    waker: &'a Waker,
 }
 
 impl TxToken for UserTx<'_> {
@@ -355,8 +374,12 @@ impl TxToken for UserTx<'_> {
         self.tx.extend((len as u32).to_be_bytes());
         self.tx.resize(LENGTH + len, 0);
         let result = f(self.tx.get_mut(LENGTH..).unwrap_or_default());
-        // What the stream does not take now is written when it has room; a stream that has ended shows when reading.
+        // A stream that has ended shows when reading.
         *self.written = self.stream.try_write(self.tx).unwrap_or(0);
+        if *self.written < self.tx.len() {
+            // When asked for the next frame, we ask to be woken when there is room.
+            self.waker.wake_by_ref();
+        }
         result
     }
 }

@@ -54,7 +54,9 @@ pub(super) struct Place<'d> {
     queue: Option<Queue<'d, Outgoing>>,
     /// Told to a connected socket once: its peer's host says that nobody listens there.
     error: Option<Error>,
-    waker: Option<Waker>,
+    /// Who waits for a datagram, and who for room in the queue.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -68,7 +70,8 @@ impl Place<'_> {
         hop_limit: DEFAULT_HOP_LIMIT,
         queue: None,
         error: None,
-        waker: None,
+        reader: None,
+        writer: None,
     };
 
     fn has_datagrams(&self) -> bool {
@@ -211,7 +214,8 @@ impl<'d> Pool<'d> {
         self.socket(index).close();
         let place = &mut self.places[index];
         place.used = false;
-        place.waker = None;
+        place.reader = None;
+        place.writer = None;
         if !place.has_datagrams() {
             self.clear(index);
         }
@@ -271,7 +275,7 @@ impl<'d> Pool<'d> {
                     IcmpErrorKind::PortUnreachable => Error::Refused,
                     IcmpErrorKind::Unreachable => Error::Unreachable,
                 });
-                if let Some(waker) = place.waker.take() {
+                for waker in [place.reader.take(), place.writer.take()].into_iter().flatten() {
                     waker.wake();
                 }
             }
@@ -327,7 +331,7 @@ impl Inner<'_> {
                 if let Some(queue) = &mut place.queue {
                     queue.remove(at);
                 }
-                if let Some(waker) = place.waker.take() {
+                if let Some(waker) = place.writer.take() {
                     waker.wake();
                 }
             }
@@ -362,7 +366,7 @@ impl Inner<'_> {
         Poll::Ready(match self.enqueue(index, from, to, data) {
             Ok(true) => Ok(()),
             Ok(false) => {
-                self.udp.places[index].waker = Some(cx.waker().clone());
+                self.udp.places[index].writer = Some(cx.waker().clone());
                 return Poll::Pending;
             }
             Err(error) => Err(error),
@@ -413,6 +417,7 @@ impl Inner<'_> {
         loop {
             let Ok((data, meta)) = socket.peek() else {
                 socket.register_recv_waker(waker);
+                self.udp.places[index].reader = Some(waker.clone());
                 return Poll::Pending;
             };
             let from = SocketAddr::from(meta.endpoint);

@@ -11,7 +11,7 @@ use crate::user::Forward;
 
 /// What an adapter is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     /// The TAP interface of that name, or a new one.
     Tap(Option<String>),
     /// An open file descriptor of a TAP interface.
@@ -24,28 +24,28 @@ pub enum Link {
 
 /// One adapter, as in `tap:tap0,ip=10.0.0.2/24,gw=10.0.0.1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdapterSpec {
+pub(crate) struct AdapterSpec {
     /// What it is connected to.
-    pub link: Link,
+    pub(crate) link: Link,
     /// `ip=`, at most one of each IP version.
-    pub addresses: Vec<IpInet>,
+    pub(crate) addresses: Vec<IpInet>,
     /// `gw=`, at most one of each IP version.
-    pub gateways: Vec<IpAddr>,
+    pub(crate) gateways: Vec<IpAddr>,
     /// `dns=`.
-    pub dns: Vec<IpAddr>,
+    pub(crate) dns: Vec<IpAddr>,
     /// `host=`, at most one of each IP version.
-    pub host: Vec<IpInet>,
+    pub(crate) host: Vec<IpInet>,
     /// `mac=`.
-    pub mac: Option<Mac>,
+    pub(crate) mac: Option<Mac>,
     /// `mtu=`.
-    pub mtu: Option<u16>,
+    pub(crate) mtu: Option<u16>,
     /// `forward=`.
-    pub forwards: Vec<Forward>,
+    pub(crate) forwards: Vec<Forward>,
 }
 
 impl AdapterSpec {
     /// An adapter of which nothing is known but its link.
-    pub fn new(link: Link) -> Self {
+    pub(crate) fn new(link: Link) -> Self {
         Self {
             link,
             addresses: Vec::new(),
@@ -62,7 +62,7 @@ impl AdapterSpec {
     ///
     /// # Errors
     /// One line that names the part and what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (link, parts) = text.split_once(',').unwrap_or((text, ""));
         let link = match link.split_once(':').map_or((link, None), |(kind, name)| (kind, Some(name))) {
             ("tap", None) => Link::Tap(None),
@@ -73,9 +73,7 @@ impl AdapterSpec {
             ("user", None) => Link::User,
             ("host", name) => Link::Host(name.map(interface).transpose()?),
             _ => {
-                return Err(format!(
-                    "unknown network `{link}`; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE"
-                ));
+                return Err(format!("unknown network `{link}`; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE"));
             }
         };
         Self::parse_parts(link, parts)
@@ -85,7 +83,7 @@ impl AdapterSpec {
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
-    pub fn parse_parts(link: Link, parts: &str) -> Result<Self, String> {
+    pub(crate) fn parse_parts(link: Link, parts: &str) -> Result<Self, String> {
         let mut spec = Self::new(link);
         for part in parts.split(',').filter(|_| !parts.is_empty()) {
             let Some((key, text)) = part.split_once('=') else {
@@ -172,7 +170,8 @@ fn add_network(key: &str, text: &str, to: &mut Vec<IpInet>) -> Result<(), String
     let network: IpInet = value(&format!("{key}="), text, &wanted)?;
     let ip = network.address();
     if !text.contains('/') {
-        return Err(format!("{key}={text}: the length of the network is missing, as in {key}={text}/24"));
+        let usual = if ip.is_ipv4() { 24 } else { 64 };
+        return Err(format!("{key}={text}: the length of the network is missing, as in {key}={text}/{usual}"));
     }
     if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Err(format!("{key}={text}: no host can have that address"));
@@ -246,7 +245,10 @@ mod tests {
             ("", "unknown network ``; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE".to_owned()),
             ("tun0", "unknown network `tun0`; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE".to_owned()),
             ("tap:", "`` cannot be an interface's name (1 to 15 bytes, no space or /)".to_owned()),
-            ("tap:a-name-of-16-bytes", "`a-name-of-16-bytes` cannot be an interface's name (1 to 15 bytes, no space or /)".to_owned()),
+            (
+                "tap:a-name-of-16-bytes",
+                "`a-name-of-16-bytes` cannot be an interface's name (1 to 15 bytes, no space or /)".to_owned(),
+            ),
             ("tap:fd=x", "tap:fd=x: wanted is an open file descriptor, as in tap:fd=3".to_owned()),
             ("tap,", "`` is not a part; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
             ("tap,ip", "`ip` is not a part; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
@@ -255,17 +257,33 @@ mod tests {
             ("tap,ip=10.0.0.2/33", format!("ip=10.0.0.2/33: {network}")),
             ("tap,ip=10.0.0.2", "ip=10.0.0.2: the length of the network is missing, as in ip=10.0.0.2/24".to_owned()),
             ("tap,ip=224.0.0.1/24", "ip=224.0.0.1/24: no host can have that address".to_owned()),
-            ("tap,ip=10.0.0.2/24,ip=10.0.0.3/24", "ip= is given twice for IPv4; an adapter has one of each IP version".to_owned()),
+            (
+                "tap,ip=10.0.0.2/24,ip=10.0.0.3/24",
+                "ip= is given twice for IPv4; an adapter has one of each IP version".to_owned(),
+            ),
             ("tap,gw=10.0.0.1", "gw=10.0.0.1: without an IPv4 ip=, the router comes with the address".to_owned()),
-            ("tap,ip=10.0.0.2/24,gw=10.0.1.1", "gw=10.0.1.1: a router has an address in 10.0.0.0/24, the network of ip=".to_owned()),
+            (
+                "tap,ip=10.0.0.2/24,gw=10.0.1.1",
+                "gw=10.0.1.1: a router has an address in 10.0.0.0/24, the network of ip=".to_owned(),
+            ),
             ("tap,dns=one", "dns=one: wanted is an address, as in dns=10.0.0.1".to_owned()),
-            ("tap,mac=01:00:5e:00:00:01", "mac=01:00:5e:00:00:01: wanted is the hardware address of one device, as in mac=02:00:5e:00:53:01".to_owned()),
+            (
+                "tap,mac=01:00:5e:00:00:01",
+                "mac=01:00:5e:00:00:01: wanted is the hardware address of one device, as in mac=02:00:5e:00:53:01"
+                    .to_owned(),
+            ),
             ("tap,mtu=99", "mtu=99: 576 to 9000 bytes are possible".to_owned()),
             ("tap,mtu=x", "mtu=x: wanted is a size from 576 to 9000, as in mtu=1500".to_owned()),
-            ("tap,forward=1:2", "forward=: a `tap` network has no such part; ip=, gw=, dns=, host=, mac=, mtu=".to_owned()),
+            (
+                "tap,forward=1:2",
+                "forward=: a `tap` network has no such part; ip=, gw=, dns=, host=, mac=, mtu=".to_owned(),
+            ),
             ("user,ip=10.0.0.2/24", "ip=: a `user` network has no such part; dns=, mac=, forward=".to_owned()),
             ("user,forward=80", "forward=80: wanted is forward=HOSTPORT:DEVICEPORT, as in forward=8080:80".to_owned()),
-            ("user,forward=0:80", "forward=0:80: wanted is forward=HOSTPORT:DEVICEPORT, as in forward=8080:80".to_owned()),
+            (
+                "user,forward=0:80",
+                "forward=0:80: wanted is forward=HOSTPORT:DEVICEPORT, as in forward=8080:80".to_owned(),
+            ),
             ("host,gw=10.0.0.1", "gw=: a `host` network has no such part; ip=, dns=".to_owned()),
         ] {
             assert_eq!(AdapterSpec::parse(text), Err(wanted), "{text}");

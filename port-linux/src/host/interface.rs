@@ -80,7 +80,8 @@ impl Interface for HostNet {
                 }
             }
         }
-        status.dns_servers.extend(name_servers().into_iter().take(net_core::limits::DNS_SERVERS));
+        let servers = if config.dns_servers.is_empty() { name_servers() } else { config.dns_servers.clone() };
+        status.dns_servers.extend(servers.into_iter().take(net_core::limits::DNS_SERVERS));
         status
     }
 

@@ -36,6 +36,8 @@ pub struct HostConfig {
     /// Use these addresses of the computer only, at most one of each IP version. A socket that asks for every address
     /// of a version gets the one given here.
     pub addresses: Vec<IpAddr>,
+    /// DNS servers to name in [`status`](net_core::nal::Interface::status) instead of those in /etc/resolv.conf.
+    pub dns_servers: Vec<IpAddr>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// The user timeout of new connections (RFC 5482); `None` leaves it to the kernel, which gives up after about
@@ -45,7 +47,13 @@ pub struct HostConfig {
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { interface: None, addresses: Vec::new(), connect_timeout: Duration::from_secs(30), timeout: None }
+        Self {
+            interface: None,
+            addresses: Vec::new(),
+            dns_servers: Vec::new(),
+            connect_timeout: Duration::from_secs(30),
+            timeout: None,
+        }
     }
 }
 

@@ -1,0 +1,17 @@
+//! What the traits promise, over the computer's own sockets: the same tests as over the stack.
+#![allow(clippy::unwrap_used, clippy::large_futures)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use port_linux::block_on;
+use port_linux::host::{HostConfig, HostNet};
+
+#[test]
+fn the_traits_keep_their_promises_over_host_sockets() {
+    block_on(async {
+        let net = HostNet::new(HostConfig::default()).unwrap();
+        nal_suite::all(&net, &net, Ipv4Addr::LOCALHOST.into()).await;
+        nal_suite::all(&net, &net, Ipv6Addr::LOCALHOST.into()).await;
+    })
+    .unwrap();
+}

@@ -307,6 +307,8 @@ async fn connect(
 /// Moves data both ways until the connection has ended.
 pub(super) async fn serve(net: Rc<Net>, connection: Rc<Connection>, mut stream: Box<dyn Stream>) {
     let given_up = || connection.is_closed() || net.engine.is_closing();
+    // What a script sends in one go is written in one go; waiting for more would only make it wait for `sent`.
+    stream.set_no_delay(true);
     // The peer has closed: nothing more comes.
     let mut finished = false;
     let code = loop {

@@ -25,7 +25,14 @@ impl Bytes {
     }
 }
 
-/// Sends `size` bytes, which depend on `seed`.
+/// `size` bytes, which depend on `seed`.
+pub fn data(seed: u64, size: usize) -> Vec<u8> {
+    let mut data = vec![0; size];
+    Bytes::new(seed).fill(&mut data);
+    data
+}
+
+/// Sends [`data`].
 ///
 /// # Panics
 /// When the peer does not take them.

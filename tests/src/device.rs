@@ -60,6 +60,8 @@ impl Device {
     pub const HOST: &str = "10.0.0.1";
     /// The device's IPv6 address in that network.
     pub const ADDRESS_V6: &str = "fd00:10::2";
+    /// The namespace's IPv6 address in that network.
+    pub const HOST_V6: &str = "fd00:10::1";
     /// The adapter that a device gets where the test names none: a TAP with two static addresses, the namespace as
     /// router, and a DNS server at [`DNS`](Self::DNS).
     pub const ETH: &str = "tap:lunet0,ip=10.0.0.2/24,ip=fd00:10::2/64,gw=10.0.0.1,dns=192.0.2.53,\

@@ -22,8 +22,9 @@ mod namespace;
 mod process;
 mod servers;
 mod sockets;
+mod stack;
 
-pub use data::{expect_data, send_data};
+pub use data::{data, expect_data, send_data};
 pub use device::{Device, Launch, lunet};
 pub use document::{Document, Example};
 pub use namespace::Namespace;

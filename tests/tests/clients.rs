@@ -201,6 +201,7 @@ fn a_device_connects_over_both_ip_versions() {
         stream.write_all(b"bye").unwrap();
         assert_eq!(device.line(), "bye");
         assert_eq!(read_all(&mut stream), "");
+        drop(stream);
         assert!(device.finish().status.success());
     }
 }

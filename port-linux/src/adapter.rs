@@ -27,7 +27,8 @@ mod spec;
 
 pub(crate) use spec::{AdapterSpec, Link};
 
-/// Sockets and buffers of one stack, all on the heap and there only while they are used.
+/// Sockets and buffers of one stack, all on the heap and there only while they are used. The command line may say how
+/// many TCP sockets.
 const SIZES: PoolSizes = PoolSizes { tcp: 1024, udp: 64, tcp_buffer: 64 * 1024, udp_buffer: 64 * 1024 };
 /// DNS answers kept for each adapter.
 const DNS_CACHE: usize = 64;
@@ -36,6 +37,13 @@ const WEB: std::ops::Range<u16> = 8080..8100;
 const HTTP: u16 = 80;
 /// How long an IPv4 address is waited for where there is an IPv6 address already.
 const NO_IPV4: Duration = Duration::from_secs(3);
+
+/// What adapters have in common.
+#[derive(Debug, Clone)]
+struct Common {
+    pcap: Option<PcapFile>,
+    sizes: PoolSizes,
+}
 
 /// An open adapter.
 pub(crate) struct Network {
@@ -88,18 +96,18 @@ impl Network {
         name: String,
         driver: D,
         config: Config,
-        pcap: Option<PcapFile>,
+        common: Common,
     ) -> Result<Self, OpenError> {
         // Sockets, which scripts keep as long as they like, refer to it. There are at most three in a program.
-        let resources = Box::leak(Box::new(HeapResources::growing(SIZES)));
-        let (stack, mut runner) = stack::new(Pcap::new(driver, pcap), config, resources, seed())
+        let resources = Box::leak(Box::new(HeapResources::growing(common.sizes)));
+        let (stack, mut runner) = stack::new(Pcap::new(driver, common.pcap), config, resources, seed())
             .map_err(|e| OpenError::Failed(name.clone(), io::Error::other(e)))?;
         tokio::task::spawn_local(async move { runner.run().await });
         let resolver = Resolver::<_, DNS_CACHE>::new(stack, seed());
         Ok(Self { role, name, adapter: Rc::new(NetAdapter::new(stack, resolver)), stack: Some(stack) })
     }
 
-    fn tap(role: Role, spec: &AdapterSpec, pcap: Option<PcapFile>) -> Result<Self, OpenError> {
+    fn tap(role: Role, spec: &AdapterSpec, common: Common) -> Result<Self, OpenError> {
         let mut config = TapConfig { name: None, mac: spec.mac, mtu: spec.mtu, host: spec.host.clone() };
         let tap = match &spec.link {
             Link::TapFd(fd) => Tap::from_fd(*fd, &config),
@@ -111,15 +119,10 @@ impl Network {
         };
         let tap = tap.map_err(OpenError::Tap)?;
         let name = tap.name().to_owned();
-        Self::start(role, format!("{name}{}", shown(role)), tap, stack_config(spec), pcap)
+        Self::start(role, format!("{name}{}", shown(role)), tap, stack_config(spec), common)
     }
 
-    async fn user(
-        role: Role,
-        spec: &AdapterSpec,
-        forwards: Vec<Forward>,
-        pcap: Option<PcapFile>,
-    ) -> Result<Self, OpenError> {
+    async fn user(role: Role, spec: &AdapterSpec, forwards: Vec<Forward>, common: Common) -> Result<Self, OpenError> {
         let config = UserConfig { mac: spec.mac, forwards };
         let user = User::open(&config).await.map_err(OpenError::User)?;
         let mut name = format!("user-mode network{}", shown(role));
@@ -133,7 +136,7 @@ impl Network {
                 (true, _) => format!(", UDP {outside} is its port {guest}"),
             };
         }
-        Self::start(role, name, user, stack_config(spec), pcap)
+        Self::start(role, name, user, stack_config(spec), common)
     }
 
     fn host(role: Role, spec: &AdapterSpec) -> Result<Self, OpenError> {
@@ -145,8 +148,7 @@ impl Network {
             ..HostConfig::default()
         };
         let name = interface.unwrap_or_default();
-        let net =
-            HostNet::new(config).map_err(|_| OpenError::NoSuch(format!("{name}: there is no such interface")))?;
+        let net = HostNet::new(config).map_err(|_| OpenError::NoSuch(format!("{name}: there is no such interface")))?;
         let own = net.status().addresses;
         if let Some(foreign) = spec.addresses.iter().find(|ip| !own.iter().any(|own| own.address() == ip.address())) {
             let ip = foreign.address();
@@ -244,17 +246,19 @@ pub(crate) async fn open(options: &Options) -> Result<Vec<Network>, OpenError> {
         ),
         None => None,
     };
+    let sizes = PoolSizes { tcp: options.sockets.unwrap_or(SIZES.tcp), ..SIZES };
+    let common = Common { pcap, sizes };
     let host = || Network::host(Role::Eth, &AdapterSpec::new(Link::Host(None)));
     if options.adapters.is_empty() {
         return Ok(vec![match options.net {
-            Net::Tap => own_tap(pcap)?,
-            Net::User => own_user(pcap).await?,
+            Net::Tap => own_tap(common)?,
+            Net::User => own_user(common).await?,
             Net::Host => host()?,
-            Net::Auto => match own_tap(pcap.clone()) {
+            Net::Auto => match own_tap(common.clone()) {
                 Ok(network) => network,
                 Err(e) => {
                     log::debug!("no TAP interface: {e}");
-                    match own_user(pcap).await {
+                    match own_user(common).await {
                         Ok(network) => network,
                         Err(e) => {
                             log::warn!("no network of the device's own: {e}");
@@ -267,10 +271,10 @@ pub(crate) async fn open(options: &Options) -> Result<Vec<Network>, OpenError> {
     }
     let mut networks = Vec::new();
     for (role, spec) in &options.adapters {
-        let pcap = pcap.clone();
+        let common = common.clone();
         networks.push(match spec.link {
-            Link::Tap(_) | Link::TapFd(_) => Network::tap(*role, spec, pcap)?,
-            Link::User => Network::user(*role, spec, spec.forwards.clone(), pcap).await?,
+            Link::Tap(_) | Link::TapFd(_) => Network::tap(*role, spec, common)?,
+            Link::User => Network::user(*role, spec, spec.forwards.clone(), common).await?,
             Link::Host(_) => Network::host(*role, spec)?,
         });
     }
@@ -278,7 +282,7 @@ pub(crate) async fn open(options: &Options) -> Result<Vec<Network>, OpenError> {
 }
 
 /// A TAP interface with addresses that clash with no network of the computer.
-fn own_tap(pcap: Option<PcapFile>) -> Result<Network, OpenError> {
+fn own_tap(common: Common) -> Result<Network, OpenError> {
     let name = "TAP interface";
     let routes = routes();
     let network = free_network(&routes)
@@ -298,13 +302,13 @@ fn own_tap(pcap: Option<PcapFile>) -> Result<Network, OpenError> {
     if forwards {
         spec.dns = name_servers().into_iter().filter(|ip| !ip.is_loopback()).collect();
     }
-    Network::tap(Role::Eth, &spec, pcap)
+    Network::tap(Role::Eth, &spec, common)
 }
 
 /// A user-mode network of which nothing was said: it leads at least to the device's web server.
-async fn own_user(pcap: Option<PcapFile>) -> Result<Network, OpenError> {
+async fn own_user(common: Common) -> Result<Network, OpenError> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let free = |port: &u16| TcpListener::bind((address, *port)).is_ok();
     let web = WEB.into_iter().find(free).map(|host| Forward { udp: false, address, host, guest: HTTP });
-    Network::user(Role::Eth, &AdapterSpec::new(Link::User), web.into_iter().collect(), pcap).await
+    Network::user(Role::Eth, &AdapterSpec::new(Link::User), web.into_iter().collect(), common).await
 }

@@ -27,6 +27,7 @@ Networks
   --ap LINK[,PART...]       an adapter in the role of a Wi-Fi access point
   --user PART[,PART...]     the same as --eth user,PART...
   --pcap FILE               capture the frames of all adapters
+  --sockets N               TCP sockets that each adapter has at most, 1 to 4096 (1024; not on host)
 
 LINK is one of
   tap:NAME, tap             the TAP interface of that name, made if it is not there; or a new one
@@ -83,6 +84,8 @@ pub(crate) struct Options {
     pub(crate) adapters: Vec<(Role, AdapterSpec)>,
     /// `--pcap`.
     pub(crate) pcap: Option<PathBuf>,
+    /// `--sockets`.
+    pub(crate) sockets: Option<usize>,
     /// `--root`.
     pub(crate) root: Option<PathBuf>,
     /// `--state`.
@@ -180,6 +183,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 };
             }
             Arg::Long("pcap") => options.pcap = Some(parser.value()?.into()),
+            Arg::Long("sockets") => {
+                let text = text("--sockets", parser.value()?)?;
+                let sockets = text.parse().ok().filter(|n| (1..=4096).contains(n));
+                let wrong = || UsageError(format!("--sockets: `{text}` is not a number from 1 to 4096"));
+                options.sockets = Some(sockets.ok_or_else(wrong)?);
+            }
             Arg::Long("root") => options.root = Some(parser.value()?.into()),
             Arg::Long("state") => options.state = Some(parser.value()?.into()),
             Arg::Value(value) if run => {
@@ -296,6 +305,7 @@ mod tests {
             ("--net ppp", "--net: unknown network `ppp`; auto, tap, user or host"),
             ("--eth tap --eth tap:x", "--eth: a device has one adapter of each role (--user is an --eth)"),
             ("--eth tap --net tap", "--net chooses a network only where no adapter is named: leave it away"),
+            ("--sockets 0", "--sockets: `0` is not a number from 1 to 4096"),
             ("--net host --pcap x", "--pcap: a host network has no frames of its own; use tap or user"),
             ("--eth host --pcap x", "--pcap: a host network has no frames of its own; use tap or user"),
             ("--ap wlan0", "--ap: unknown network `wlan0`; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE"),
@@ -307,7 +317,9 @@ mod tests {
 
     #[test]
     fn help_names_every_option() {
-        for option in ["--net", "--eth", "--sta", "--ap", "--user", "--pcap", "--root", "--state", "--verbose"] {
+        for option in
+            ["--net", "--eth", "--sta", "--ap", "--user", "--pcap", "--sockets", "--root", "--state", "--verbose"]
+        {
             assert!(HELP.contains(option), "{option}");
         }
     }

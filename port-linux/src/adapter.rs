@@ -147,7 +147,7 @@ impl Network {
             dns_servers: spec.dns.clone(),
             ..HostConfig::default()
         };
-        let name = interface.unwrap_or_default();
+        let name = interface.map_or("host".to_owned(), |interface| format!("host:{interface}"));
         let net = HostNet::new(config).map_err(|_| OpenError::NoSuch(format!("{name}: there is no such interface")))?;
         let own = net.status().addresses;
         if let Some(foreign) = spec.addresses.iter().find(|ip| !own.iter().any(|own| own.address() == ip.address())) {

@@ -250,7 +250,7 @@ mod tests {
                 "`a-name-of-16-bytes` cannot be an interface's name (1 to 15 bytes, no space or /)".to_owned(),
             ),
             ("tap:fd=x", "tap:fd=x: wanted is an open file descriptor, as in tap:fd=3".to_owned()),
-            ("tap,", "`` is not a part; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
+            ("tap,,mtu=1500", "`` is not a part; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
             ("tap,ip", "`ip` is not a part; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
             ("tap,ipp=1", "unknown part `ipp=`; ip=, gw=, dns=, host=, mac=, mtu= or forward=".to_owned()),
             ("tap,ip=10.0.0.300/24", format!("ip=10.0.0.300/24: {network}")),

@@ -36,7 +36,7 @@ async fn pair(net: &HostNet) -> (TcpSocket, TcpSocket) {
 
 async fn read_to_end(socket: &mut TcpSocket) -> Result<Vec<u8>, Error> {
     let mut all = Vec::new();
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     loop {
         match socket.read(&mut buffer).await? {
             0 => return Ok(all),
@@ -103,7 +103,7 @@ fn the_halves_work_at_the_same_time() {
                 }
             }
         };
-        let (all, _) = join(receive, join(send, echo)).await;
+        let (all, _) = join(Box::pin(receive), join(Box::pin(send), Box::pin(echo))).await;
         let expected: Vec<u8> = (0..10_000u32).flat_map(u32::to_be_bytes).collect();
         assert!(all == expected);
     })

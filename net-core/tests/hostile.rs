@@ -109,7 +109,7 @@ fn a_hundred_thousand_mutated_frames_change_nothing() {
                 let mut frame = recorded[dice.roll(recorded.len())].clone();
                 for _ in 0..=dice.roll(4) {
                     // Mostly in the headers, whose meaning changes; checksums are mended half of the time.
-                    let at = dice.roll(frame.len().min(80).max(1)).min(frame.len() - 1);
+                    let at = dice.roll(frame.len().clamp(1, 80)).min(frame.len() - 1);
                     frame[at] = match dice.roll(4) {
                         0 => 0,
                         1 => 0xff,

@@ -23,6 +23,7 @@ mod process;
 mod servers;
 mod sockets;
 mod stack;
+mod user;
 
 pub use data::{data, expect_data, send_data};
 pub use device::{Device, Launch, lunet};
@@ -30,6 +31,7 @@ pub use document::{Document, Example};
 pub use namespace::Namespace;
 pub use process::{DEADLINE, Output, Process};
 pub use sockets::{accept, read_all, read_until};
+pub use user::{Folder, as_nobody, for_everybody};
 
 /// Says that a test is skipped, and why; where `CI=true` nothing may be skipped, and it panics.
 pub fn skip(why: &str) {

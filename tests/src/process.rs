@@ -26,6 +26,8 @@ pub struct Process {
     name: String,
     lines: Receiver<(Stream, String)>,
     seen: Vec<(Stream, String)>,
+    /// Those of `seen` that nobody has asked for yet: their numbers.
+    unread: Vec<usize>,
 }
 
 /// What a program that has ended leaves.
@@ -67,7 +69,7 @@ impl Process {
         let (sender, lines) = channel();
         read_lines(child.stdout.take(), Stream::Out, sender.clone());
         read_lines(child.stderr.take(), Stream::Err, sender);
-        Self { child, name, lines, seen: Vec::new() }
+        Self { child, name, lines, seen: Vec::new(), unread: Vec::new() }
     }
 
     /// Its process id.
@@ -82,29 +84,14 @@ impl Process {
 
     /// Waits for a line that contains `part`, on standard output or standard error, and returns it.
     ///
-    /// Lines before it are passed over: only a later one is found by the next call.
+    /// Lines before it on the same of the two are passed over. (Between the two there is no order.)
     ///
     /// # Panics
     /// When it does not come within [`DEADLINE`], or the program ends without it.
     #[track_caller]
     pub fn wait_for(&mut self, part: &str) -> String {
-        self.wait_for_within(part, DEADLINE)
-    }
-
-    /// Like [`wait_for`](Self::wait_for), for what takes longer.
-    ///
-    /// # Panics
-    /// As `wait_for`.
-    #[track_caller]
-    pub fn wait_for_within(&mut self, part: &str, time: Duration) -> String {
-        let until = Instant::now() + time;
-        loop {
-            match self.next_line(until) {
-                Ok((_, line)) if line.contains(part) => return without_end(&line),
-                Ok(_) => {}
-                Err(why) => panic!("no line with {part:?}: {why}\n{}", self.transcript()),
-            }
-        }
+        let found = self.find(|_, line| line.contains(part));
+        found.unwrap_or_else(|why| panic!("no line with {part:?}: {why}\n{}", self.transcript()))
     }
 
     /// The next line on standard output.
@@ -113,21 +100,34 @@ impl Process {
     /// When none comes within [`DEADLINE`], or the program ends.
     #[track_caller]
     pub fn line(&mut self) -> String {
+        let found = self.find(|stream, _| stream == Stream::Out);
+        found.unwrap_or_else(|why| panic!("no further line: {why}\n{}", self.transcript()))
+    }
+
+    /// Takes the next line that `matches`, and those before it on the same stream.
+    fn find(&mut self, matches: impl Fn(Stream, &str) -> bool) -> Result<String, &'static str> {
         let until = Instant::now() + DEADLINE;
+        let mut looked_at = 0;
         loop {
-            match self.next_line(until) {
-                Ok((Stream::Out, line)) => return without_end(&line),
-                Ok(_) => {}
-                Err(why) => panic!("no further line: {why}\n{}", self.transcript()),
+            while let Some(number) = self.unread.get(looked_at) {
+                let (stream, line) = self.seen[*number].clone();
+                if matches(stream, &line) {
+                    let number = *number;
+                    self.unread.retain(|other| *other > number || self.seen[*other].0 != stream);
+                    return Ok(without_end(&line));
+                }
+                looked_at += 1;
             }
+            self.next_line(until)?;
         }
     }
 
-    fn next_line(&mut self, until: Instant) -> Result<(Stream, String), &'static str> {
+    fn next_line(&mut self, until: Instant) -> Result<(), &'static str> {
         match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(line) => {
-                self.seen.push(line.clone());
-                Ok(line)
+                self.unread.push(self.seen.len());
+                self.seen.push(line);
+                Ok(())
             }
             Err(RecvTimeoutError::Timeout) => Err("the deadline has passed"),
             Err(RecvTimeoutError::Disconnected) => Err("the program has ended"),
@@ -145,21 +145,12 @@ impl Process {
     /// # Panics
     /// When it runs on after [`DEADLINE`].
     #[track_caller]
-    pub fn finish(self) -> Output {
-        self.finish_within(DEADLINE)
-    }
-
-    /// Like [`finish`](Self::finish), for what takes longer.
-    ///
-    /// # Panics
-    /// As `finish`.
-    #[track_caller]
-    pub fn finish_within(mut self, time: Duration) -> Output {
-        let until = Instant::now() + time;
+    pub fn finish(mut self) -> Output {
+        let until = Instant::now() + DEADLINE;
         // Until both pipes are at their end, which is when the program and all that it started have closed them.
         let why = loop {
             match self.next_line(until) {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(why) => break why,
             }
         };

@@ -207,7 +207,8 @@ struct Shared<'d> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Stats {
-    /// TCP sockets that are not free: open ones, and closed ones that still have to tell their peers.
+    /// TCP sockets that are not free: open ones, and closed ones that still have to tell their peers. (One that only
+    /// waits for late segments, in TIME-WAIT, is free for whoever needs it.)
     pub tcp_sockets: usize,
     /// UDP sockets in use.
     pub udp_sockets: usize,

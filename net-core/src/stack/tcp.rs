@@ -162,13 +162,15 @@ impl<'d> Pool<'d> {
         self.places.iter().any(|place| place.phase == Phase::Free) || self.spare().is_some()
     }
 
-    /// The orphan that has waited longest in TIME-WAIT, having acknowledged the peer's FIN.
+    /// Whether it is an orphan in TIME-WAIT, which has acknowledged the peer's FIN and so has nothing left to say.
+    fn is_spare(&self, index: usize) -> bool {
+        let place = &self.places[index];
+        matches!(place.phase, Phase::Orphan(_)) && place.answered && self.state(index) == State::TimeWait
+    }
+
+    /// The one of these that has waited longest.
     fn spare(&self) -> Option<usize> {
-        let spare = |i: usize, place: &Place| {
-            matches!(place.phase, Phase::Orphan(_)) && place.answered && self.state(i) == State::TimeWait
-        };
-        let places = self.places.iter().enumerate().filter(|(i, place)| spare(*i, place));
-        places.min_by_key(|(_, place)| place.since).map(|(i, _)| i)
+        (0..self.places.len()).filter(|i| self.is_spare(*i)).min_by_key(|i| self.places[*i].since)
     }
 
     /// Takes a place out of the pool, its socket closed and with default options.
@@ -466,9 +468,9 @@ impl<'d> Pool<'d> {
         }
     }
 
-    /// How many sockets are not free.
+    /// How many sockets are neither free nor to be had at once.
     pub(super) fn in_use(&self) -> usize {
-        self.places.iter().filter(|place| place.phase != Phase::Free).count()
+        (0..self.places.len()).filter(|i| self.places[*i].phase != Phase::Free && !self.is_spare(*i)).count()
     }
 
     pub(super) fn is_port_used(&self, port: u16) -> bool {

@@ -4,7 +4,7 @@
 //! has buffers of 64 KiB, the kernel those that it gives itself.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -92,8 +92,12 @@ fn lunet_receives(client: &Namespace, router: &Namespace) -> f64 {
         let stack = scope.spawn(|| router.on_stack(async move |stack| take_data(stack, ready).await));
         is_ready.recv().expect("the stack listens");
         let stream = client.connect("10.0.0.2:80");
-        scope.spawn(move || send(stream));
-        stack.join().expect("a figure")
+        let sender = stream.try_clone().expect("a descriptor");
+        scope.spawn(move || send(sender));
+        let figure = stack.join().expect("a figure");
+        // The stack's RST may have been lost like any other packet.
+        let _ = stream.shutdown(Shutdown::Both);
+        figure
     })
 }
 

@@ -64,6 +64,8 @@ mod run;
 mod table;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "tcp")]
+mod tcp_pool;
 #[cfg(feature = "udp")]
 mod udp;
 mod wire;
@@ -154,7 +156,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
         link_up,
         #[cfg(all(feature = "tcp", feature = "alloc"))]
         tcp: match growing {
-            Some(sizes) => tcp::Pool::growing(sizes.tcp, sizes.tcp_buffer),
+            Some(sizes) => tcp_pool::Pool::growing(sizes.tcp, sizes.tcp_buffer),
             None => resources.tcp.pool(),
         },
         #[cfg(all(feature = "tcp", not(feature = "alloc")))]
@@ -360,7 +362,7 @@ struct Inner<'d> {
     #[cfg(feature = "dhcp")]
     dhcp: run::Dhcp<'d>,
     #[cfg(feature = "tcp")]
-    tcp: tcp::Pool<'d>,
+    tcp: tcp_pool::Pool<'d>,
     #[cfg(feature = "tcp")]
     listeners: listen::Listeners,
     #[cfg(feature = "udp")]

@@ -10,7 +10,7 @@ use super::Shared;
 #[cfg(feature = "icmp")]
 use super::echo::EchoMemory;
 #[cfg(feature = "tcp")]
-use super::tcp;
+use super::tcp_pool;
 #[cfg(feature = "udp")]
 use super::udp;
 #[allow(unused_imports)] // which limits matter depends on the features
@@ -79,7 +79,7 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
             #[cfg(feature = "tcp")]
             tcp: TcpMemory {
                 storage: [SocketStorage::EMPTY; TCP],
-                places: [tcp::Place::FREE; TCP],
+                places: [tcp_pool::Place::FREE; TCP],
                 rx: [[0; TCP_BUFFER]; TCP],
                 tx: [[0; TCP_BUFFER]; TCP],
             },
@@ -126,16 +126,16 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
 #[cfg(feature = "tcp")]
 pub(super) struct TcpMemory<'d, const N: usize, const BUFFER: usize> {
     storage: [SocketStorage<'d>; N],
-    places: [tcp::Place; N],
+    places: [tcp_pool::Place; N],
     rx: [[u8; BUFFER]; N],
     tx: [[u8; BUFFER]; N],
 }
 
 #[cfg(feature = "tcp")]
 impl<'d, const N: usize, const BUFFER: usize> TcpMemory<'d, N, BUFFER> {
-    pub(super) fn pool(&'d mut self) -> tcp::Pool<'d> {
+    pub(super) fn pool(&'d mut self) -> tcp_pool::Pool<'d> {
         let buffers = self.rx.iter_mut().zip(&mut self.tx).map(|(rx, tx)| (&mut rx[..], &mut tx[..]));
-        tcp::Pool::fixed(&mut self.storage, &mut self.places, buffers)
+        tcp_pool::Pool::fixed(&mut self.storage, &mut self.places, buffers)
     }
 }
 

@@ -31,7 +31,7 @@ use super::resources::DhcpMemory;
 use super::wire::{self, IcmpError, Quoted, Seen};
 use super::{Config, Inner, convert};
 #[cfg(feature = "tcp")]
-use super::{recovery, tcp};
+use super::{recovery, tcp_pool};
 use crate::events::Event;
 use crate::limits;
 use crate::random::Random;
@@ -251,7 +251,7 @@ impl Inner<'_> {
             let (places, medium) = (&mut self.tcp.places, egress.caps.medium);
             let mut watch = |frame: &[u8]| {
                 if let Seen::Tcp(segment) = wire::inspect(frame, medium) {
-                    tcp::watch_sent(places, &segment, now);
+                    tcp_pool::watch_sent(places, &segment, now);
                 }
             };
             let mut watched = Egress {

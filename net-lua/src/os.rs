@@ -1,7 +1,8 @@
 //! `os`: the time of day. What else Lua's own `os` has (programs, files, the environment) a device has not.
 
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use core::fmt::Write;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Timelike, Utc};
 use embassy_time::Instant;
@@ -94,7 +95,8 @@ fn date(engine: &Rc<Engine>, args: &Args<'_>) -> Outcome<Value> {
             }
         }
     }
-    let text = moment.format(format).to_string();
+    let mut text = String::new();
+    write!(text, "{}", moment.format(format)).map_err(|_| args.bad(1, "invalid conversion specifier"))?;
     Ok(Value::String(args.lua.create_string(text)?))
 }
 

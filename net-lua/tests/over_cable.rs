@@ -368,7 +368,7 @@ fn the_end_of_a_script_waits_for_what_was_sent() {
             // As if the process had ended: nothing more leaves the device.
             world.cable.set_filter(Box::new(|end, _| end != 0));
         };
-        let peer = async { assert_eq!(read_exact(&mut *world.answer("10.0.0.2:80").await, 11680).await.len(), 11680) };
+        let peer = async { assert_eq!(read_all(&mut *world.answer("10.0.0.2:80").await).await.len(), 11680) };
         embassy_futures::join::join(script, peer).await;
     });
 }

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
@@ -84,9 +84,20 @@ pub struct User {
 struct Passt {
     child: Child,
     complaints: Arc<Mutex<VecDeque<String>>>,
+    /// The thread that reads them.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Passt {
+    /// What it had to say in the end. It has closed the stream, so it is about to end.
+    fn last_words(&mut self) -> String {
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        self.complaints()
+    }
+
     fn complaints(&self) -> String {
         let lines = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
@@ -164,13 +175,13 @@ impl User {
         // The command holds passt's end of the stream; without it, we see passt's end.
         drop(command);
         let complaints = Arc::default();
-        if let Some(stderr) = child.stderr.take() {
+        let reader = child.stderr.take().map(|stderr| {
             let complaints = Arc::clone(&complaints);
-            thread::spawn(move || collect(stderr, &complaints));
-        }
+            thread::spawn(move || collect(stderr, &complaints))
+        });
         let mut user = Self {
             stream: UnixStream::from_std(ours).map_err(UserError::Failed)?,
-            passt: Passt { child, complaints },
+            passt: Passt { child, complaints, reader },
             mac: config.mac.unwrap_or(Mac([0x02, 0x6c, 0x75, 0x6e, 0x65, 0x74])),
             address,
             link_up: true,
@@ -181,11 +192,7 @@ impl User {
         };
         match timeout(START, user.until_it_answers(router)).await {
             Ok(Ok(())) => Ok(user),
-            Ok(Err(_)) => {
-                // It has closed the stream, so it is about to end; what it had to say is there once it has.
-                let _ = user.passt.child.wait();
-                Err(UserError::Ended(user.passt.complaints()))
-            }
+            Ok(Err(_)) => Err(UserError::Ended(user.passt.last_words())),
             Err(_) => Err(UserError::Ended("no answer".to_owned())),
         }
     }

@@ -155,6 +155,25 @@ fn os_tells_the_device_s_time() {
 }
 
 #[test]
+fn every_conversion_of_c_is_one_of_os_date() {
+    let script = "for c in ('aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%'):gmatch('.') do
+          local text = os.date('%' .. c, 86399) assert(#text > 0 and not text:find('%%.'), c)
+        end
+        print(os.date('%C %e %g %G %h %I %u %U %V %w %W %y %z %Z %p %n%t|', 86399))
+        print(select(2, pcall(os.date, '%Ec')), select(2, pcall(os.date, '%-d')))
+        print(pcall(os.time, {year=2^31, month=1, day=1}))
+        print(pcall(os.time, {year=2^31-1, month=2^31-1, day=2^31-1, hour=2^31-1, min=2^31-1, sec=2^31-1}))
+        print(pcall(os.date, '%c', math.maxinteger))";
+    let expected = "19  1 70 1970 Jan 11 4 00 01 4 00 70 +0000 UTC PM \n\t|
+bad argument #1 to 'date' (invalid conversion specifier '%E')\tbad argument #1 to 'date' (invalid conversion specifier '%-')
+false\tfield 'year' is out-of-bound
+false\ttime result cannot be represented in this installation
+false\tdate result cannot be represented in this installation
+";
+    assert_eq!(run(script), expected);
+}
+
+#[test]
 fn an_unset_clock_counts_from_the_start() {
     assert_eq!(run("tmr.create():alarm(5000, tmr.ALARM_SINGLE, function() print(os.time() < 100) end)"), "true\n");
 }

@@ -284,6 +284,24 @@ fn hold_blocks_the_peer_after_a_window_and_unhold_lets_it_go_on() {
 }
 
 #[test]
+fn a_connection_that_fails_while_held_or_without_a_handler_ends() {
+    for (receive, data) in [
+        ("sk:on('receive', print) sk:hold()", &b""[..]),
+        ("sk:on('receive', print) sk:hold()", b"x"),
+        ("", &[0; 10_000]),
+    ] {
+        let pair = Pair::new();
+        let printed = pair.run_with(&connected(receive), async {
+            let mut stream = pair.answer(80).await;
+            let _ = embassy_futures::select::select(write(&mut *stream, data), sleep(5000)).await;
+            stream.abort();
+            sleep(2000).await;
+        });
+        assert_eq!(printed, "end\t-9\n");
+    }
+}
+
+#[test]
 fn r23_hold_does_not_outlive_the_connection_and_close_works_while_held() {
     let pair = Pair::new();
     let script = "sk = net.createConnection()

@@ -287,6 +287,40 @@ fn many_clients_at_once_are_all_served() {
     assert_eq!(pair.net.streams(), 0);
 }
 
+#[test]
+fn two_thousand_connections_each_way_leak_nothing() {
+    let pair = Pair::new();
+    let script = "sv = net.createServer()
+        local served, early = 0, nil
+        local function used() collectgarbage() collectgarbage() return collectgarbage('count') end
+        sv:listen(80, function(c)
+          local state = {c}
+          c:on('receive', function(s, d) state[2] = d s:send(d) end)
+          c:on('disconnection', function()
+            served = served + 1
+            local back = net.createConnection()
+            back:on('disconnection', function(s) state[3] = s end)
+            back:connect(81, '10.0.0.2', function(s) s:send('x') end)
+            if served == 200 then early = used() end
+            if served == 2000 then print(used() - early < 4) end
+          end)
+        end)";
+    let printed = pair.run_with(script, async {
+        let mut listener = pair.peer.listen((pair.peer.address, 81).into(), 8).await.unwrap();
+        for _ in 0..2000 {
+            let mut stream = pair.dial(80).await;
+            write(&mut *stream, b"ping").await;
+            assert_eq!(read(&mut *stream).await, b"ping");
+            drop(stream);
+            let mut back = listener.accept().await.unwrap();
+            assert_eq!(read(&mut *back).await, b"x");
+        }
+    });
+    assert_eq!(printed, "true\n");
+    assert_eq!(pair.net.streams(), 0);
+    assert_eq!(std::rc::Rc::strong_count(&pair.device), 1);
+}
+
 const TIMEOUT: &str = "sv = net.createServer(net.TCP, 10)
     sv:listen(80, function(c)
       c:on('disconnection', function(s, code) print('disconnection', code, tmr.time()) end)

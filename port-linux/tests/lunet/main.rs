@@ -131,14 +131,13 @@ fn skip(why: &str) {
 /// A command that runs `program` as a user without rights: through setpriv when this is root. `None` where that is
 /// missing.
 fn unprivileged(folder: &Folder, arguments: &[&str]) -> Option<Command> {
-    // Where that user can read it, which may not be so of the place that it was built in.
-    let program = folder.path().join("lunet");
-    fs::copy(LUNET, &program).unwrap();
     if !nix::unistd::geteuid().is_root() {
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
-        return Some(command);
+        return Some(lunet(arguments));
     }
+    // Where that user can read it, which may not be so of the place that it was built in. Copied by another program:
+    // while a process of ours may have it open for writing, it cannot be run.
+    let program = folder.path().join("lunet");
+    assert!(Command::new("cp").arg(LUNET).arg(&program).status().unwrap().success());
     let mut command = Command::new("setpriv");
     let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"];
     command.args(nobody).arg(program).args(arguments).stdin(Stdio::null());

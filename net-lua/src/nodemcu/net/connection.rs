@@ -27,6 +27,8 @@ use crate::limits;
 /// How long a socket whose peer has closed waits for its script to install a `receive` handler, when there is data that
 /// nobody has read.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
+/// How often a connection is looked at whose script does not read.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a closed socket's task waits for what was sent to be acknowledged. The stack goes on beyond it.
 const LINGER: Duration = Duration::from_secs(10);
 /// At first, as in [`net_core::nal`].
@@ -305,6 +307,8 @@ async fn connect(
 /// Moves data both ways until the connection has ended.
 pub(super) async fn serve(net: Rc<Net>, connection: Rc<Connection>, mut stream: Box<dyn Stream>) {
     let given_up = || connection.is_closed() || net.engine.is_closing();
+    // What a script sends in one go is written in one go; waiting for more would only make it wait for `sent`.
+    stream.set_no_delay(true);
     // The peer has closed: nothing more comes.
     let mut finished = false;
     let code = loop {
@@ -356,7 +360,7 @@ pub(super) async fn serve(net: Rc<Net>, connection: Rc<Connection>, mut stream: 
 /// Reads for the script. Ends well when the peer has closed.
 async fn receive(net: &Rc<Net>, connection: &Rc<Connection>, reader: &mut dyn StreamReader) -> Result<(), Error> {
     loop {
-        until(|| connection.may_read()).await;
+        wanted(connection, reader).await?;
         let mut piece = alloc::vec![0; limits::CHUNK];
         let length = reader.read(&mut piece).await?;
         if length == 0 {
@@ -367,6 +371,23 @@ async fn receive(net: &Rc<Net>, connection: &Rc<Connection>, reader: &mut dyn St
         connection.unread.borrow_mut().push_back(piece);
         connection.deliver(net);
     }
+}
+
+/// Waits until there is a use for more data, or the connection fails.
+async fn wanted(connection: &Connection, reader: &mut dyn StreamReader) -> Result<(), Error> {
+    while !connection.may_read() {
+        // While there is data that nobody reads, a failure shows only when one looks.
+        let failure = async {
+            reader.readable().await?;
+            Timer::after(LOOK_AGAIN).await;
+            Ok(())
+        };
+        match select(until(|| connection.may_read()), failure).await {
+            Either::First(()) => {}
+            Either::Second(result) => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Waits, when the peer has closed, until the script has got all data and all that it sends meanwhile is delivered.

@@ -1,15 +1,5 @@
 //! The module `net`, as the newest NodeMCU document describes it.
-//!
-//! Where that document, its firmware and the older ones disagree:
-//! - `close` on what is not open does nothing, and its own `close` brings a socket no event.
-//! - A `send` that does not fit the queue ([`limits::SEND_QUEUE`](crate::limits::SEND_QUEUE)) raises `out of memory` and
-//!   queues nothing; each `send` brings one `sent`, in order, once the peer has acknowledged it.
-//! - Data is kept until there is a `receive` handler. When the peer closes, sends that are under way are finished first.
-//! - A failed lookup in `connect` is `dns(sck, nil)`, then `reconnection` or `disconnection` with -6.
-//! - A server's timeout counts while nothing is received and nothing acknowledged, and ends with -8.
-//! - All events come on a later turn, never within the call that causes them.
-//! - `net.profile = "gen2"` gives the older generations' order of `getpeer` (ip, port), their `disconnection` after an
-//!   own `close`, and their limit of 1460 bytes for a `send`.
+//! What it does where that document, its firmware and the older ones disagree is in the crate's front page.
 
 use alloc::format;
 use alloc::rc::Rc;

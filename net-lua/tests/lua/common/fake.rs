@@ -402,11 +402,14 @@ impl StreamReader for Half<'_> {
 
     fn readable(&mut self) -> LocalFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.0
-                .net
-                .wait(|_| (!self.0.tcp.borrow().directions[1 - self.0.side].received.is_empty()).then_some(()))
-                .await;
-            Ok(())
+            let stream = self.0;
+            let is_readable = |_: &mut World| {
+                let tcp = stream.tcp.borrow();
+                let direction = &tcp.directions[1 - stream.side];
+                let has_data = !direction.received.is_empty() || direction.finished;
+                tcp.failure[stream.side].map(Err).or(has_data.then_some(Ok(())))
+            };
+            stream.net.wait(is_readable).await
         })
     }
 }

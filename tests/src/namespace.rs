@@ -39,7 +39,12 @@ impl Namespace {
         }
         STALE.call_once(remove_stale);
         let name = format!("{PREFIX}{}-{}", id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        ip(&["netns", "add", &name]).ok();
+        let made = ip(&["netns", "add", &name]);
+        if !made.status.success() {
+            // A container's root, for one, may not.
+            skip(&format!("no network namespace can be made: {}", made.err.trim_end()));
+            return None;
+        }
         let namespace = Self { name };
         namespace.ip("link set lo up");
         // An address is then usable at once, instead of after a second of duplicate address detection.

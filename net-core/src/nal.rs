@@ -57,12 +57,21 @@ pub trait TcpStack {
     /// Dropping the future gives the attempt up.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: port 0 or an unspecified address.
+    /// Those of [`connect_with`](Self::connect_with).
+    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket, Error> {
+        self.connect_with(remote, ConnectOptions::new()).await
+    }
+
+    /// The same, in another way than the usual one.
+    ///
+    /// # Errors
+    /// - [`Error::InvalidInput`]: port 0 or an unspecified address, or a hop limit of 0.
+    /// - [`Error::AddressInUse`]: the local port that was asked for is taken.
     /// - [`Error::Unreachable`]: no route, no own address of that IP version, or ICMP says so.
     /// - [`Error::NoFreeSocket`]: every socket is in use.
     /// - [`Error::Refused`]: the peer answered with a RST.
-    /// - [`Error::TimedOut`]: no answer within the connect timeout of the stack's configuration.
-    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket, Error>;
+    /// - [`Error::TimedOut`]: no answer in time.
+    async fn connect_with(&self, remote: SocketAddr, options: ConnectOptions) -> Result<Self::Socket, Error>;
 
     /// Listens on `local`: port 0 takes a free one, an unspecified address takes every address of that IP version,
     /// and where the stack has both versions, `[::]` takes both.
@@ -76,6 +85,31 @@ pub trait TcpStack {
     /// - [`Error::NoFreeSocket`]: too many listeners ([`limits::LISTENERS`](crate::limits::LISTENERS)).
     /// - [`Error::InvalidInput`]: a backlog of 0.
     async fn listen(&self, local: SocketAddr, backlog: usize) -> Result<Self::Listener, Error>;
+}
+
+/// How a connection is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// The local port, or 0 for a random free one. Default 0.
+    pub local_port: u16,
+    /// The time to live or hop limit of all that is sent, the first segment included, 1 to 255. Default 64.
+    pub hop_limit: u8,
+    /// How long the attempt may take; `None` for what the stack's configuration says. Default `None`.
+    pub timeout: Option<Duration>,
+}
+
+impl ConnectOptions {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self { local_port: 0, hop_limit: 64, timeout: None }
+    }
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// A listening TCP port.

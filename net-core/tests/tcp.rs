@@ -14,7 +14,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use net_core::Error;
 use net_core::cable::{Cable, Quality};
 use net_core::nal::{
-    Read, ReadReady, TcpListener as _, TcpRead as _, TcpSocket as _, TcpWrite as _, Write, WriteReady,
+    ConnectOptions, Read, ReadReady, TcpListener as _, TcpRead as _, TcpSocket as _, TcpWrite as _, Write, WriteReady,
 };
 use net_core::stack::{Stack, TcpSocket};
 
@@ -308,6 +308,10 @@ fn hop_limit_is_on_the_wire_and_zero_is_refused() {
         true
     }));
     run([one, two], async {
+        let mut options = ConnectOptions::new();
+        options.hop_limit = 5;
+        assert_eq!(client.connect_with(v4(1, 79), options).await.unwrap_err(), Error::Refused);
+        assert_eq!(ttl.get(), 5, "the first segment too");
         let (mut a, mut c) = connected(server, client, 80).await;
         assert_eq!((ttl.get(), c.hop_limit()), (64, 64));
         c.set_hop_limit(7).unwrap();

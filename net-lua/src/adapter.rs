@@ -20,6 +20,7 @@ mod from_stack;
 
 pub use from_stack::NetAdapter;
 pub use net_core::dns::{Addresses, DnsError, Family};
+pub use net_core::nal::ConnectOptions;
 
 /// A boxed future of a single-threaded executor.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -42,8 +43,8 @@ pub trait Adapter {
     /// What happens to it.
     fn events(&self) -> &EventLog;
 
-    /// See [`TcpStack::connect`](net_core::nal::TcpStack::connect).
-    fn connect(&self, remote: SocketAddr) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>>;
+    /// See [`TcpStack::connect_with`](net_core::nal::TcpStack::connect_with).
+    fn connect(&self, remote: SocketAddr, options: ConnectOptions) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>>;
 
     /// See [`TcpStack::listen`](net_core::nal::TcpStack::listen).
     fn listen(&self, local: SocketAddr, backlog: usize) -> LocalFuture<'_, Result<Box<dyn Listener>, Error>>;

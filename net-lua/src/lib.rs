@@ -41,7 +41,7 @@
 //! `debug.traceback`, and Lua's own `coroutine`, `math`, `string`, `table` and `utf8`.
 //!
 //! Not there: `io`, other parts of `os` and `debug`, bytecode; secure connections (`secure connections not enabled`);
-//! `net.ping`; the SYN of a connection has the stack's own time to live, `ttl` counts from then on.
+//! `net.ping`.
 //!
 //! # Features
 //!

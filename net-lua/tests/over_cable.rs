@@ -18,7 +18,7 @@ use net_core::cable::{Cable, Quality};
 use net_core::cidr::{Ipv4Inet, Ipv6Inet};
 use net_core::dns::Resolver;
 use net_core::stack::{self, Config, HeapResources, PoolSizes};
-use net_lua::adapter::{Adapter, Stream};
+use net_lua::adapter::{Adapter, ConnectOptions, Stream};
 use net_lua::{Exit, NetAdapter, Role};
 
 /// A device at 10.0.0.1 and fd00::1, a peer that is driven from Rust at 10.0.0.2 and fd00::2.
@@ -88,7 +88,7 @@ impl World {
     async fn dial(&self, remote: &str) -> Box<dyn Stream> {
         // The script may not listen yet.
         loop {
-            match self.peer.connect(remote.parse().unwrap()).await {
+            match self.peer.connect(remote.parse().unwrap(), ConnectOptions::new()).await {
                 Ok(stream) => return stream,
                 Err(_) => sleep(10).await,
             }
@@ -408,7 +408,8 @@ fn sixty_four_clients_against_eight_sockets_are_all_served() {
         let clients = (0..64).map(|i| {
             let world = &world;
             async move {
-                let mut stream = world.peer.connect("10.0.0.1:80".parse().unwrap()).await.unwrap();
+                let mut stream =
+                    world.peer.connect("10.0.0.1:80".parse().unwrap(), ConnectOptions::new()).await.unwrap();
                 write(&mut *stream, format!("client {i}").as_bytes()).await;
                 assert_eq!(read_all(&mut *stream).await, format!("re: client {i}").as_bytes());
             }
@@ -587,6 +588,9 @@ fn ttl_is_on_the_wire() {
     let seen: Rc<RefCell<Vec<u8>>> = Rc::default();
     let log = seen.clone();
     world.cable.set_filter(Box::new(move |end, frame| {
+        if end == 0 && frame[12..14] == [8, 0] && frame[23] == 6 && frame[47] == 2 {
+            assert_eq!(frame[22], 1, "the first segment goes no farther than the others");
+        }
         let is_data = frame.len() > 54 && frame[12..14] == [8, 0] && frame[26..30] == [10, 0, 0, 1];
         if end == 0 && is_data && frame[frame.len() - 4..] == *b"data" {
             log.borrow_mut().push(frame[22]);

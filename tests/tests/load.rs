@@ -131,10 +131,17 @@ fn ten_thousand_connections_leak_nothing() {
     let cycles = |count: usize| (0..count).for_each(|_| assert_eq!(ask("hello"), "hello"));
     // Once everything that grows on first use has grown.
     cycles(1000);
-    let (lua, resident) = (ask("count").parse::<u64>().unwrap(), memory());
-    cycles(10_000);
-    let (lua_after, resident_after) = (ask("count").parse::<u64>().unwrap(), memory());
+    let lua = ask("count").parse::<u64>().unwrap();
+    // The allocator's pages come and go, a leak only comes.
+    let resident: Vec<u64> = (0..10)
+        .map(|_| {
+            cycles(1000);
+            memory()
+        })
+        .collect();
+    let lua_after = ask("count").parse::<u64>().unwrap();
     // One byte lost for each connection would be 10,000.
     assert!(lua_after < lua + 5_000, "Lua's heap: {lua}, then {lua_after}");
-    assert!(resident_after < resident + 1_000_000, "the process: {resident}, then {resident_after}");
+    let (before, after) = (resident[..5].iter().max().unwrap(), resident[5..].iter().min().unwrap());
+    assert!(*after < before + 500_000, "the process: {resident:?}");
 }

@@ -16,7 +16,7 @@ use heapless::Vec;
 use super::tcp::TcpSocket;
 use super::wire::Segment;
 use super::{Inner, Stack, convert};
-use crate::nal;
+use crate::nal::{self, ConnectOptions};
 use crate::{Error, limits};
 
 /// A place in the table of listeners.
@@ -238,8 +238,8 @@ impl nal::TcpStack for Stack<'static> {
     type Socket = TcpSocket<'static>;
     type Listener = TcpListener<'static>;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<TcpSocket<'static>, Error> {
-        Stack::connect(*self, remote).await
+    async fn connect_with(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket<'static>, Error> {
+        Stack::connect_with(*self, remote, options).await
     }
 
     async fn listen(&self, local: SocketAddr, backlog: usize) -> Result<TcpListener<'static>, Error> {

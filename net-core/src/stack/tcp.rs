@@ -13,7 +13,7 @@ use smoltcp::socket::tcp::{self, State};
 use super::tcp_pool::{Phase, Place};
 use super::{Inner, Stack, convert};
 use crate::Error;
-use crate::nal;
+use crate::nal::{self, ConnectOptions};
 
 impl<'d> Stack<'d> {
     /// Connects to `remote`; see [`nal::TcpStack::connect`].
@@ -21,7 +21,15 @@ impl<'d> Stack<'d> {
     /// # Errors
     /// Those of [`nal::TcpStack::connect`].
     pub async fn connect(self, remote: SocketAddr) -> Result<TcpSocket<'d>, Error> {
-        let socket = self.with(|inner| inner.tcp_connect(remote))?;
+        self.connect_with(remote, ConnectOptions::new()).await
+    }
+
+    /// Connects to `remote` in another way than the usual one; see [`nal::TcpStack::connect_with`].
+    ///
+    /// # Errors
+    /// Those of [`nal::TcpStack::connect_with`].
+    pub async fn connect_with(self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket<'d>, Error> {
+        let socket = self.with(|inner| inner.tcp_connect(remote, options))?;
         let socket = TcpSocket { stack: self, index: socket };
         poll_fn(|cx| socket.stack.with(|inner| inner.poll_connect(socket.index, cx))).await?;
         Ok(socket)
@@ -29,19 +37,28 @@ impl<'d> Stack<'d> {
 }
 
 impl Inner<'_> {
-    fn tcp_connect(&mut self, remote: SocketAddr) -> Result<usize, Error> {
+    fn tcp_connect(&mut self, remote: SocketAddr, options: ConnectOptions) -> Result<usize, Error> {
         let endpoint = convert::endpoint(remote)?;
+        if options.hop_limit == 0 {
+            return Err(Error::InvalidInput);
+        }
         let source = self.source_for(endpoint.addr)?;
+        let is_used = |inner: &Self, port| inner.tcp.is_port_used(port) || inner.listeners.has_port(port);
+        let port = match options.local_port {
+            0 => self.ephemeral_port(is_used),
+            port if is_used(self, port) => return Err(Error::AddressInUse),
+            port => port,
+        };
         let now = self.now();
         let index = self.tcp.take(Phase::Connecting, now)?;
-        let port = self.ephemeral_port(|inner, port| inner.tcp.is_port_used(port) || inner.listeners.has_port(port));
-        let timeout = convert::duration(self.config.connect_timeout);
+        let timeout = convert::duration(options.timeout.unwrap_or(self.config.connect_timeout));
         let (iface, socket) = (&mut self.iface, self.tcp.socket(index));
         if socket.connect(iface.context(), endpoint, (source, port)).is_err() {
             self.tcp.release(index);
             return Err(Error::InvalidInput);
         }
         socket.set_timeout(Some(timeout));
+        socket.set_hop_limit(Some(options.hop_limit));
         let place = &mut self.tcp.places[index];
         place.seen = State::SynSent;
         place.local = SocketAddr::new(source.into(), port);

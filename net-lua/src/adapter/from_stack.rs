@@ -14,7 +14,8 @@ use net_core::nal::{
 };
 
 use super::{
-    Adapter, Addresses, Datagrams, DnsError, Family, Listener, LocalFuture, Lookup, Stream, StreamReader, StreamWriter,
+    Adapter, Addresses, ConnectOptions, Datagrams, DnsError, Family, Listener, LocalFuture, Lookup, Stream,
+    StreamReader, StreamWriter,
 };
 use crate::limits;
 
@@ -65,9 +66,9 @@ impl<S: Net + 'static, L: Lookup + 'static> Adapter for NetAdapter<S, L> {
         self.stack.events()
     }
 
-    fn connect(&self, remote: SocketAddr) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>> {
+    fn connect(&self, remote: SocketAddr, options: ConnectOptions) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>> {
         Box::pin(async move {
-            let socket = self.stack.connect(remote).await?;
+            let socket = self.stack.connect_with(remote, options).await?;
             Ok(Box::new(Dyn(socket)) as Box<dyn Stream>)
         })
     }

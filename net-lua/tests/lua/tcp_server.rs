@@ -2,7 +2,7 @@
 
 use embassy_time::{Duration, Instant};
 use net_core::Error;
-use net_lua::adapter::Adapter;
+use net_lua::adapter::{Adapter, ConnectOptions};
 
 use crate::common::{Pair, finish, read, read_all, read_exact, sleep, write};
 
@@ -235,7 +235,7 @@ fn close_frees_the_port_and_leaves_the_clients() {
     let printed = pair.run_with(script, async {
         let mut stream = pair.dial(80).await;
         sleep(10).await;
-        let refused = pair.peer.connect((pair.host.address, 80).into()).await;
+        let refused = pair.peer.connect((pair.host.address, 80).into(), ConnectOptions::new()).await;
         assert_eq!(refused.err(), Some(Error::Refused));
         write(&mut *stream, b"still here").await;
         assert_eq!(read(&mut *stream).await, b"STILL HERE");
@@ -422,7 +422,7 @@ fn a_server_listens_on_every_network_of_the_device() {
         b.accept().await.unwrap();
         for (from, to) in [(&pair.peer, pair.host.address), (&other, second.address)] {
             // The fake network hands out 49152 and up; the two clients had the ports after the server's.
-            drop(from.connect((to, 49152).into()).await.unwrap());
+            drop(from.connect((to, 49152).into(), ConnectOptions::new()).await.unwrap());
             let mut udp = from.bind("0.0.0.0:9".parse().unwrap()).await.unwrap();
             udp.send((to, 5).into(), b"hi").await.unwrap();
             let mut buffer = [0; 99];
@@ -453,7 +453,7 @@ fn shutdown_closes_everything_in_order() {
         };
         embassy_futures::join::join(device, peer).await;
         assert_eq!(pair.net.streams(), 0);
-        assert!(pair.peer.connect((pair.host.address, 80).into()).await.is_err());
+        assert!(pair.peer.connect((pair.host.address, 80).into(), ConnectOptions::new()).await.is_err());
     });
     // A peer that reads nothing does not hold it up for long.
     virtual_time::block_on(async {

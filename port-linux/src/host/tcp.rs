@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use net_core::Error;
-use net_core::nal::{self, ErrorType, Read, ReadReady, TcpConnect, TcpStack, Write, WriteReady};
+use net_core::nal::{self, ConnectOptions, ErrorType, Read, ReadReady, TcpConnect, TcpStack, Write, WriteReady};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{SockRef, Socket, TcpKeepalive, Type};
@@ -228,21 +228,26 @@ impl TcpSocket {
 }
 
 impl HostNet {
-    async fn connected(&self, remote: SocketAddr) -> Result<TcpSocket, Error> {
+    async fn connected(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
         check_remote(remote)?;
-        let local = self.narrowed(unspecified_like(remote));
+        let mut local = self.narrowed(unspecified_like(remote));
+        local.set_port(options.local_port);
         let socket = self.socket(remote, Type::STREAM)?;
-        if !local.ip().is_unspecified() {
+        set_hop_limit(&socket, remote.is_ipv6(), options.hop_limit)?;
+        if !local.ip().is_unspecified() || local.port() != 0 {
             socket.bind(&local.into()).map_err(error)?;
         }
         let connecting = tokio::net::TcpSocket::from_std_stream(socket.into()).connect(remote);
-        let stream = timeout(self.0.config.connect_timeout, connecting).await.map_err(|_| Error::TimedOut)?;
+        let patience = options.timeout.map_or(self.0.config.connect_timeout, |t| Duration::from_micros(t.as_micros()));
+        let stream = timeout(patience, connecting).await.map_err(|_| Error::TimedOut)?;
         let stream = stream.map_err(|e| match error(e) {
             // No own address of that IP version to come from.
             Error::AddressNotAvailable if local.ip().is_unspecified() => Error::Unreachable,
             other => other,
         })?;
-        Ok(TcpSocket(Connection::new(stream, &self.0.config)?))
+        let mut connection = Connection::new(stream, &self.0.config)?;
+        connection.hop_limit = options.hop_limit;
+        Ok(TcpSocket(connection))
     }
 }
 
@@ -250,8 +255,8 @@ impl TcpStack for HostNet {
     type Socket = TcpSocket;
     type Listener = TcpListener;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<TcpSocket, Error> {
-        self.connected(remote).await
+    async fn connect_with(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
+        self.connected(remote, options).await
     }
 
     async fn listen(&self, local: SocketAddr, backlog: usize) -> Result<TcpListener, Error> {
@@ -275,7 +280,7 @@ impl TcpConnect for HostNet {
     type Connection<'a> = TcpSocket;
 
     async fn connect(&self, remote: SocketAddr) -> Result<TcpSocket, Error> {
-        self.connected(remote).await
+        self.connected(remote, ConnectOptions::new()).await
     }
 }
 

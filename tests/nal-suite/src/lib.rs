@@ -12,8 +12,8 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Timer};
 use net_core::Error;
 use net_core::nal::{
-    ConnectedUdp, Multicast, Net, Read, ReadReady, TcpListener, TcpRead, TcpSocket, TcpStack, TcpWrite, UdpBind,
-    UdpSocket, UdpStack, UnconnectedUdp, Write, WriteReady,
+    ConnectOptions, ConnectedUdp, Multicast, Net, Read, ReadReady, TcpListener, TcpRead, TcpSocket, TcpStack, TcpWrite,
+    UdpBind, UdpSocket, UdpStack, UnconnectedUdp, Write, WriteReady,
 };
 
 /// All of it, one after the other.
@@ -36,6 +36,8 @@ where
     tcp_listen_conflicts(server, ip).await;
     println!("tcp_acknowledgements");
     tcp_acknowledgements(server, client, ip).await;
+    println!("tcp_connect_options");
+    tcp_connect_options(server, client, ip).await;
     println!("tcp_options");
     tcp_options(server, client, ip).await;
     println!("tcp_readiness_and_cancelling");
@@ -183,6 +185,28 @@ pub async fn tcp_acknowledgements<A: TcpStack, B: TcpStack>(server: &A, client: 
     let (acknowledged, read) = join(c.acknowledged(0), a.read_exact(&mut buffer)).await;
     assert_eq!((acknowledged, read.is_ok(), c.unacknowledged()), (Ok(()), true, 0));
     assert_eq!(c.flush().await, Ok(()));
+}
+
+/// A connection can be made from a chosen port, with a chosen hop limit.
+pub async fn tcp_connect_options<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr) {
+    let (mut listener, address) = listener(server, ip).await;
+    let mut options = ConnectOptions::new();
+    options.hop_limit = 9;
+    let (a, c) = join(listener.accept(), client.connect_with(address, options)).await;
+    let (a, c) = (a.unwrap(), c.unwrap());
+    assert_eq!(c.hop_limit(), 9);
+    // The port of a listener of its own is one that is taken.
+    let own = client.listen(unspecified(ip), 1).await.unwrap();
+    options.local_port = own.local_addr().port();
+    let taken = client.connect_with(address, options).await.map(drop);
+    assert_eq!(taken, Err(Error::AddressInUse));
+    drop(own);
+    let (b, d) = join(listener.accept(), client.connect_with(address, options)).await;
+    let (b, d) = (b.unwrap(), d.unwrap());
+    assert_eq!(b.peer_addr().port(), options.local_port);
+    options.hop_limit = 0;
+    assert_eq!(client.connect_with(address, options).await.map(drop), Err(Error::InvalidInput));
+    drop((a, b, c, d));
 }
 
 /// Options are kept, and nonsense refused.

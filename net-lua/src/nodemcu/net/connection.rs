@@ -20,7 +20,7 @@ use net_core::Error;
 
 use super::outgoing::Outgoing;
 use super::{Net, codes, handlers, socket};
-use crate::adapter::{Stream, StreamReader, StreamWriter};
+use crate::adapter::{ConnectOptions, Stream, StreamReader, StreamWriter};
 use crate::engine::{Call, until};
 use crate::limits;
 
@@ -292,7 +292,12 @@ async fn connect(
         let remote = SocketAddr::new(address, port);
         connection.peer.set(Some(remote));
         let result = match net.adapter_for(address) {
-            Some(adapter) => adapter.connect(remote).await,
+            Some(adapter) => {
+                let mut options = ConnectOptions::new();
+                options.hop_limit = connection.hop_limit.get();
+                connection.hop_limit_changed.set(false);
+                adapter.connect(remote, options).await
+            }
             None => Err(Error::Unreachable),
         };
         match result {

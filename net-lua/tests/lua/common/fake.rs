@@ -11,7 +11,8 @@ use embassy_time::{Duration, Timer};
 use net_core::Error;
 use net_core::events::{Event, EventLog, Status};
 use net_lua::adapter::{
-    Adapter, Addresses, Datagrams, DnsError, Family, Listener, LocalFuture, Stream, StreamReader, StreamWriter,
+    Adapter, Addresses, ConnectOptions, Datagrams, DnsError, Family, Listener, LocalFuture, Stream, StreamReader,
+    StreamWriter,
 };
 
 /// Bytes in flight towards a peer that does not read.
@@ -162,7 +163,7 @@ impl Adapter for Host {
         &self.events
     }
 
-    fn connect(&self, remote: SocketAddr) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>> {
+    fn connect(&self, remote: SocketAddr, options: ConnectOptions) -> LocalFuture<'_, Result<Box<dyn Stream>, Error>> {
         Box::pin(async move {
             if self.net.0.borrow().dead.contains(&remote.ip()) {
                 Timer::after(Duration::from_secs(30)).await;
@@ -176,7 +177,8 @@ impl Adapter for Host {
             let mut world = self.net.0.borrow_mut();
             let local = SocketAddr::new(self.address, world.port());
             let Some(queue) = world.listeners.get_mut(&remote) else { return Err(Error::Refused) };
-            let (near, far) = FakeStream::pair(&self.net, local, remote);
+            let (mut near, far) = FakeStream::pair(&self.net, local, remote);
+            near.hop_limit = options.hop_limit;
             queue.push_back(far);
             world.streams += 2;
             world.wake();

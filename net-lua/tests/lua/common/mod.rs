@@ -9,7 +9,7 @@ use std::rc::Rc;
 use embassy_futures::join::join;
 use embassy_time::{Duration, Timer};
 use net_core::time::{Clock, SoftClock};
-use net_lua::adapter::{Adapter, Stream};
+use net_lua::adapter::{Adapter, ConnectOptions, Stream};
 use net_lua::platform::{Entry, FileError, Files, Level, Platform, Role, Store};
 use net_lua::{Exit, Options, Runtime};
 
@@ -178,7 +178,7 @@ impl Pair {
     pub(crate) async fn dial(&self, port: u16) -> Box<dyn Stream> {
         // The script may not listen yet.
         loop {
-            match self.peer.connect((self.host.address, port).into()).await {
+            match self.peer.connect((self.host.address, port).into(), ConnectOptions::new()).await {
                 Ok(stream) => return stream,
                 Err(_) => Timer::after(Duration::from_millis(10)).await,
             }

@@ -73,13 +73,7 @@ impl Listeners {
 
     /// The listener that a connection request is for, and its backlog: one on that address before one on all.
     fn find(&self, destination: SocketAddr) -> Option<(ListenerId, usize)> {
-        let fits = |entry: &Entry| {
-            entry.local.port() == destination.port() && convert::covers(entry.local.ip(), destination.ip())
-        };
-        let best = |(_, entry): &(usize, &Entry)| !entry.local.ip().is_unspecified();
-        let entries = self.entries.iter().enumerate().filter_map(|(i, e)| e.as_ref().map(|e| (i, e)));
-        let (index, entry) = entries.filter(|(_, e)| fits(e)).max_by_key(best)?;
-        Some((ListenerId(index as u8), entry.backlog))
+        find(&self.entries, destination)
     }
 
     /// Wakes who waits for a connection of this listener.
@@ -107,15 +101,24 @@ impl Listeners {
 
     /// Forgets requests that are too old or whose listener has gone.
     pub(super) fn expire(&mut self, now: Instant) {
-        let mut held = core::mem::take(&mut self.held);
-        held.retain(|request| request.since + HELD_FOR > now && self.find(request.segment.destination).is_some());
-        self.held = held;
+        let entries = &self.entries;
+        self.held
+            .retain(|request| request.since + HELD_FOR > now && find(entries, request.segment.destination).is_some());
     }
 
     /// How many requests wait for a socket.
     pub(super) fn waiting(&self) -> usize {
         self.held.len()
     }
+}
+
+fn find(entries: &[Option<Entry>], destination: SocketAddr) -> Option<(ListenerId, usize)> {
+    let fits =
+        |entry: &Entry| entry.local.port() == destination.port() && convert::covers(entry.local.ip(), destination.ip());
+    let best = |(_, entry): &(usize, &Entry)| !entry.local.ip().is_unspecified();
+    let entries = entries.iter().enumerate().filter_map(|(i, e)| e.as_ref().map(|e| (i, e)));
+    let (index, entry) = entries.filter(|(_, e)| fits(e)).max_by_key(best)?;
+    Some((ListenerId(index as u8), entry.backlog))
 }
 
 /// What becomes of a connection request.

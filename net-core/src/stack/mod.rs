@@ -233,6 +233,9 @@ impl Stack<'_> {
         // Only `with` borrows the cell, and nothing that it is given calls it again: this cannot fail.
         let mut inner = self.shared.inner.borrow_mut();
         let result = f(&mut inner);
+        if inner.pending.is_empty() {
+            return result;
+        }
         let events = core::mem::take(&mut inner.pending);
         drop(inner);
         for event in events {

@@ -83,26 +83,19 @@ async fn use_it(stack: Stack<'static>) {
         let socket = stack.connect(at(1, 7)).await.expect("a connection");
         let socket = core::cell::RefCell::new(socket);
         count("64 bytes there and back on an open TCP connection", 1000, || async {
-            // One user at a time: `count` awaits each.
-            #[allow(clippy::await_holding_refcell_ref)]
-            {
-                let mut socket = socket.borrow_mut();
-                socket.write_all(&[7; 64]).await.expect("an open connection");
-                let mut buffer = [0; 64];
-                socket.read_exact(&mut buffer).await.expect("the echo");
-                assert!(buffer == [7; 64]);
-            }
+            let mut socket = socket.borrow_mut();
+            socket.write_all(&[7; 64]).await.expect("an open connection");
+            let mut buffer = [0; 64];
+            socket.read_exact(&mut buffer).await.expect("the echo");
+            assert!(buffer == [7; 64]);
         })
         .await;
         count("1024 bytes there and back", 1000, || async {
-            #[allow(clippy::await_holding_refcell_ref)]
-            {
-                let mut socket = socket.borrow_mut();
-                socket.write_all(&[9; 1024]).await.expect("an open connection");
-                let mut buffer = [0; 1024];
-                socket.read_exact(&mut buffer).await.expect("the echo");
-                assert!(buffer == [9; 1024]);
-            }
+            let mut socket = socket.borrow_mut();
+            socket.write_all(&[9; 1024]).await.expect("an open connection");
+            let mut buffer = [0; 1024];
+            socket.read_exact(&mut buffer).await.expect("the echo");
+            assert!(buffer == [9; 1024]);
         })
         .await;
     }

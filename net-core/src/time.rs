@@ -6,6 +6,13 @@ use crate::events::{Event, EventLog};
 
 pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_timeout};
 
+/// A time span that can be added to any moment that a device will see: a longer one is a year. (`Duration::MAX`, which
+/// means "for ever", would overflow.)
+#[allow(dead_code)] // needed by what waits: the features decide
+pub(crate) fn bounded(span: Duration) -> Duration {
+    span.min(Duration::from_secs(365 * 24 * 3600))
+}
+
 /// A moment of the time of day: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX).
 ///
 /// It reaches from the year 1970 to beyond 290,000.

@@ -245,6 +245,34 @@ fn data_that_came_before_a_reset_can_still_be_read() {
     });
 }
 
+#[test]
+fn a_timeout_for_ever_is_for_ever() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let mut config = static_config(2);
+    config.linger = Duration::MAX;
+    config.tcp_timeout = Duration::MAX;
+    config.handshake_timeout = Duration::MAX;
+    let (one, two) = (host(&cable, 1), host_with(&cable, config, SIZES, 2));
+    let (server, client) = (one.stack, two.stack);
+    run([one, two], async {
+        let mut listener = server.listen(any(80), 1).unwrap();
+        let mut options = ConnectOptions::new();
+        options.timeout = Some(Duration::MAX);
+        let (a, c) = join(listener.accept(), client.connect_with(v4(1, 80), options)).await;
+        let (mut a, mut c) = (a.unwrap(), c.unwrap());
+        for socket in [&mut a, &mut c] {
+            socket.set_timeout(Some(Duration::MAX));
+            socket.set_keep_alive(Some(Duration::MAX));
+        }
+        c.write_all(b"x").await.unwrap();
+        let mut buffer = [0; 1];
+        assert_eq!(a.read(&mut buffer).await, Ok(1));
+        let mut ping = net_core::stack::PingOptions::default();
+        ping.timeout = Duration::MAX;
+        assert!(client.ping(v4(1, 0).ip(), ping).await.is_ok());
+    });
+}
+
 /// smoltcp's own timeout ends a connection that has nothing to say.
 #[test]
 fn an_idle_connection_lives_on() {

@@ -13,6 +13,7 @@ use super::name::{Asked, WireName};
 use super::{Addresses, DnsError, Resolver, Servers};
 use crate::log::Show;
 use crate::nal::{ConnectedUdp, Interface, Read, TcpConnect, UdpStack, Write};
+use crate::time::bounded;
 use crate::{Error, limits};
 
 /// Before the servers are tried again when no attempt took any time, because the network refused them all.
@@ -88,7 +89,7 @@ where
         Self {
             resolver,
             asked,
-            until: now + resolver.config.deadline,
+            until: now + bounded(resolver.config.deadline),
             addresses: Addresses::new(),
             name: WireName::empty(),
             rtype: Rtype::A,
@@ -175,7 +176,7 @@ where
     async fn ask(&mut self) -> Result<(Outcome, Duration), DnsError> {
         self.servers = self.resolver.order();
         let mut error = DnsError::NoServers;
-        let mut wait = self.resolver.config.timeout;
+        let mut wait = bounded(self.resolver.config.timeout);
         for round in 1..=self.resolver.config.rounds.max(1) {
             let mut waited = false;
             let mut at = 0;
@@ -213,7 +214,7 @@ where
             if !waited {
                 Timer::at(self.until.min(Instant::now() + PAUSE)).await;
             }
-            wait *= 2;
+            wait = bounded(wait * 2);
         }
         Err(error)
     }
@@ -229,7 +230,11 @@ where
             self.name.randomise_case(|| self.resolver.random());
             let received = if self.tcp {
                 self.resolver.count(|stats| &mut stats.tcp_queries);
-                with_deadline(self.until.min(Instant::now() + self.resolver.config.tcp_timeout), self.over_tcp()).await
+                with_deadline(
+                    self.until.min(Instant::now() + bounded(self.resolver.config.tcp_timeout)),
+                    self.over_tcp(),
+                )
+                .await
             } else {
                 self.resolver.count(|stats| &mut stats.udp_queries);
                 with_deadline(self.attempt_until, self.over_udp()).await

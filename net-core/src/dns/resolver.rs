@@ -13,6 +13,7 @@ use super::question::Question;
 use super::{Addresses, Config, DnsError, Family, Servers, Stats};
 use crate::nal::{AddrType, Dns, Interface, TcpConnect, UdpStack};
 use crate::random::Random;
+use crate::time::bounded;
 use crate::{Error, limits};
 
 /// Finds the addresses of names and the names of addresses; see the [module](super).
@@ -156,7 +157,7 @@ where
                     break;
                 }
                 // With something in hand, the rest gets one attempt: there are servers that never answer for IPv6.
-                question.until = question.until.min(Instant::now() + self.config.timeout);
+                question.until = question.until.min(Instant::now() + bounded(self.config.timeout));
             }
             match question.find(rtype).await {
                 Ok(()) => {}

@@ -17,7 +17,7 @@ pub(super) fn from_instant(at: smoltcp::time::Instant) -> Instant {
 }
 
 pub(super) fn duration(d: Duration) -> smoltcp::time::Duration {
-    smoltcp::time::Duration::from_micros(d.as_micros())
+    smoltcp::time::Duration::from_micros(crate::time::bounded(d).as_micros())
 }
 
 /// An IPv4 address that came in IPv6 clothes (`::ffff:10.0.0.1`) as what it is.

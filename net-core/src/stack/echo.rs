@@ -17,6 +17,7 @@ use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr};
 
 use super::device::{Egress, Nowhere};
 use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
+use crate::time::bounded;
 use crate::waiters::Waiters;
 use crate::{Error, limits};
 
@@ -291,7 +292,7 @@ impl Stack<'_> {
         let seq = poll_fn(|cx| self.with(|inner| inner.poll_start(remote, options, cx))).await;
         let guard = Guard { stack: self, seq };
         let reply = poll_fn(|cx| guard.stack.with(|inner| inner.poll_reply(guard.seq, cx)));
-        with_timeout(options.timeout, reply).await.unwrap_or(Err(Error::TimedOut))
+        with_timeout(bounded(options.timeout), reply).await.unwrap_or(Err(Error::TimedOut))
     }
 }
 

@@ -35,6 +35,8 @@ use super::{recovery, tcp_pool};
 use crate::events::Event;
 use crate::limits;
 use crate::random::Random;
+#[cfg(feature = "tcp")]
+use crate::time::bounded;
 
 /// After the link has come up, routers are asked three times, 4 s apart (RFC 4861 section 10).
 const SOLICITING: Duration = Duration::from_secs(20);
@@ -187,7 +189,7 @@ impl Inner<'_> {
         match seen {
             #[cfg(feature = "tcp")]
             Seen::Tcp(segment) => {
-                if let Some(listener) = self.tcp.after_segment(&segment, self.config.tcp_timeout) {
+                if let Some(listener) = self.tcp.after_segment(&segment, bounded(self.config.tcp_timeout)) {
                     self.listeners.wake(listener);
                 }
                 if let Some(index) = self.tcp.watch_received(&segment, now) {

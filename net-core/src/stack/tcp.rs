@@ -14,6 +14,7 @@ use super::tcp_pool::{Phase, Place};
 use super::{Inner, Stack, convert};
 use crate::Error;
 use crate::nal::{self, ConnectOptions};
+use crate::time::bounded;
 
 impl<'d> Stack<'d> {
     /// Connects to `remote`; see [`nal::TcpStack::connect`].
@@ -68,7 +69,7 @@ impl Inner<'_> {
     }
 
     fn poll_connect(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let timeout = self.config.tcp_timeout;
+        let timeout = bounded(self.config.tcp_timeout);
         match self.tcp.state(index) {
             State::Closed => Poll::Ready(Err(self.tcp.places[index].error.unwrap_or(Error::Refused))),
             State::SynSent | State::SynReceived => {
@@ -176,6 +177,8 @@ impl Inner<'_> {
     fn tcp_timers(&mut self, index: usize, change: impl FnOnce(&mut Place)) {
         let place = &mut self.tcp.places[index];
         change(place);
+        place.keep_alive = place.keep_alive.map(bounded);
+        place.timeout = place.timeout.map(bounded);
         let keep_alive = place.keep_alive;
         // smoltcp's timeout counts from the last segment received; a probe goes out one interval after that.
         let silence = keep_alive.zip(place.timeout).map(|(interval, timeout)| interval + timeout);
@@ -196,7 +199,7 @@ impl Inner<'_> {
 
     fn tcp_drop(&mut self, index: usize) {
         let now = self.now();
-        let until = now + self.config.linger;
+        let until = now + bounded(self.config.linger);
         self.tcp.places[index].since = now;
         self.tcp.orphan(index, false, until);
         self.wake();

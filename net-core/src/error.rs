@@ -25,7 +25,7 @@ pub enum Error {
     Unreachable,
     /// The local port is taken (`EADDRINUSE`).
     AddressInUse,
-    /// The local address is none of this interface's (`EADDRNOTAVAIL`).
+    /// The local address is none of this interface's, or no longer (`EADDRNOTAVAIL`).
     AddressNotAvailable,
     /// A port of 0, an unspecified destination, a hop limit of 0, a group that is not multicast, or two addresses
     /// of different IP versions (`EINVAL`).

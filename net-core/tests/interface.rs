@@ -15,7 +15,7 @@ use net_core::Error;
 use net_core::cable::{Cable, Quality};
 use net_core::cidr::IpInet;
 use net_core::events::{Event, Events};
-use net_core::nal::{UdpSocket as _, UnconnectedUdp};
+use net_core::nal::{Read, TcpListener as _, UdpSocket as _, UnconnectedUdp, Write};
 use net_core::stack::{Config, Ipv4Config, Ipv6Config, PingOptions, Stack};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -132,6 +132,25 @@ fn dhcp_gives_an_address_and_takes_it_away() {
         match select(serve, test).await {
             Either::First(()) | Either::Second(()) => {}
         }
+    });
+}
+
+#[test]
+fn a_connection_from_an_address_that_is_lost_says_so_and_one_from_an_address_that_stays_survives_the_link() {
+    let (cable, one, two) = pair(Quality::PERFECT, 1);
+    let (server, client) = (one.stack, two.stack);
+    run([one, two], async {
+        let mut listener = server.listen(any(80), 2).unwrap();
+        let (a, c) = join(listener.accept(), client.connect(v4(1, 80))).await;
+        let (mut a, mut c) = (a.unwrap(), c.unwrap());
+        cable.set_link(false);
+        Timer::after(SECOND * 5).await;
+        c.write_all(b"patience").await.unwrap();
+        cable.set_link(true);
+        let mut buffer = [0; 20];
+        assert_eq!(a.read(&mut buffer).await, Ok(8), "a cable that was out for a while");
+        client.set_ipv4(Ipv4Config::None).unwrap();
+        assert_eq!(c.read(&mut buffer).await, Err(Error::AddressNotAvailable));
     });
 }
 

@@ -119,7 +119,7 @@ impl Inner<'_> {
         let exhausted = egress.exhausted;
         #[cfg(feature = "tcp")]
         {
-            self.tcp.tidy(now);
+            self.tcp.tidy(&self.iface, now);
             self.listeners.expire(now);
             if !exhausted && self.find_held().is_some() {
                 cx.waker().wake_by_ref();

@@ -8,7 +8,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 
 use embassy_time::{Duration, Instant};
-use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::phy::Medium;
 use smoltcp::socket::tcp::{self, State};
 use smoltcp::wire::EthernetAddress;
@@ -352,8 +352,9 @@ impl<'d> Pool<'d> {
         }
     }
 
-    /// After sending: sees which connections have run into their timeouts, and frees the places of those that ended.
-    pub(super) fn tidy(&mut self, now: Instant) {
+    /// After sending: sees which connections have run into their timeouts or lost their address, and frees the places of
+    /// those that ended.
+    pub(super) fn tidy(&mut self, iface: &Interface, now: Instant) {
         for index in 0..self.places.len() {
             if self.places[index].phase == Phase::Free {
                 continue;
@@ -361,9 +362,12 @@ impl<'d> Pool<'d> {
             let (before, state) = (self.places[index].seen, self.state(index));
             self.places[index].seen = state;
             self.places[index].answered = true;
-            // Nothing was received, so what closed it was a timer. That of TIME-WAIT is the regular end.
+            // Nothing was received, so what closed it was a timer (that of TIME-WAIT is the regular end), or smoltcp has
+            // missed the address that it came from.
             if state == State::Closed && before != State::Closed && before != State::TimeWait {
-                self.places[index].error.get_or_insert(Error::TimedOut);
+                let place = &mut self.places[index];
+                let lost = convert::ip(place.local.ip()).is_none_or(|ip| !iface.has_ip_addr(ip));
+                place.error.get_or_insert(if lost { Error::AddressNotAvailable } else { Error::TimedOut });
             }
             if self.is_stuck(index, now) {
                 self.places[index].error.get_or_insert(Error::TimedOut);

@@ -17,7 +17,9 @@ local function answer(sck)
     .. "Content-Type: text/html; charset=utf-8\r\n"
     .. "Content-Length: " .. #page .. "\r\n"
     .. "Connection: close\r\n\r\n"
-    .. page, function(sent) sent:close() end)
+    .. page)
+  -- What was sent is still delivered.
+  sck:close()
 end
 
 -- A client that says nothing for 30 seconds is disconnected.

@@ -25,6 +25,9 @@ pub const LISTENERS: usize = 8;
 /// Connection requests kept while every socket is busy. When a further one comes, the oldest is forgotten: its
 /// client sends it again after a second.
 pub const HELD_SYNS: usize = 8;
+/// Closed connections that a stack on the heap keeps in TIME-WAIT, to acknowledge a repeated FIN (RFC 9293 section 3.6.1); the
+/// oldest is forgotten first. In a fixed pool each stays until another connection needs its place.
+pub const TIME_WAITS: usize = 16;
 /// Multicast groups joined at once, both IP versions together; IPv6 takes one for each of its addresses. One more
 /// is [`Error::NoFreeSocket`](crate::Error::NoFreeSocket).
 pub const MULTICAST_GROUPS: usize = 8;

@@ -21,8 +21,13 @@ impl<const N: usize> Waiters<N> {
 
     /// Has a task woken by the next [`wake_all`](Self::wake_all). A task takes one place however often it waits.
     pub(crate) fn register(&mut self, waker: &Waker) {
-        if !self.0.iter().any(|w| w.will_wake(waker)) && self.0.push(waker.clone()).is_err() {
-            embassy_time_driver::schedule_wake((Instant::now() + LOOK_AGAIN).as_ticks(), waker);
+        // Compared as a clone, as those here are: an executor's waker and its clone may have tables of functions that are
+        // equal but lie apart, and then do not know each other.
+        let waker = waker.clone();
+        if !self.0.iter().any(|w| w.will_wake(&waker))
+            && let Err(waker) = self.0.push(waker)
+        {
+            embassy_time_driver::schedule_wake((Instant::now() + LOOK_AGAIN).as_ticks(), &waker);
         }
     }
 

@@ -10,7 +10,8 @@ pub const SEND_QUEUE: usize = 8 * CHUNK;
 /// firmware. Further data waits in the stack, which closes its window.
 pub const UNREAD: usize = 4 * CHUNK;
 /// Connections that a server has accepted but no script has seen. Further ones wait in the stack's own queue.
-pub const BACKLOG: usize = 8;
+/// On a computer, where sockets are on the heap, as many as its own listeners usually have.
+pub const BACKLOG: usize = if cfg!(target_os = "none") { 8 } else { 128 };
 /// Largest datagram received, in bytes; of a longer one the rest is lost.
 pub const DATAGRAM: usize = if cfg!(target_os = "none") { 1536 } else { 65_507 };
 /// Largest UDP payload there is over IPv4 (RFC 768, RFC 791). A longer one raises `cannot allocate message buffer`.

@@ -37,10 +37,13 @@ impl embassy_time_driver::Driver for Monotonic {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
+        // Compared as a clone, as those in the queue are: an executor's waker and its clone may have tables of functions
+        // that are equal but lie apart, and then do not know each other.
+        let waker = waker.clone();
         let driver = QUEUE.with_borrow_mut(|queue| {
-            match queue.timers.iter_mut().find(|(_, w)| w.will_wake(waker)) {
+            match queue.timers.iter_mut().find(|(_, w)| w.will_wake(&waker)) {
                 Some((earliest, _)) => *earliest = at.min(*earliest),
-                None => queue.timers.push((at, waker.clone())),
+                None => queue.timers.push((at, waker)),
             }
             if at >= queue.armed {
                 return None;

@@ -19,6 +19,8 @@ use super::recovery::Recovery;
 use super::table::Table;
 use super::wire::{IcmpErrorKind, Segment};
 use crate::Error;
+#[cfg(feature = "alloc")]
+use crate::limits;
 
 /// What a place of the pool is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,6 +394,17 @@ impl<'d> Pool<'d> {
                     self.places[index].phase = Phase::Orphan(now + RST_FOR);
                 }
                 _ => {}
+            }
+        }
+        // In a fixed pool they stay until somebody needs their places; here each has memory of its own.
+        #[cfg(feature = "alloc")]
+        if matches!(self.places, Table::Growing { .. }) {
+            let kept = (0..self.places.len()).filter(|i| self.is_spare(*i)).count();
+            let surplus = kept.saturating_sub(limits::TIME_WAITS);
+            for _ in 0..surplus {
+                if let Some(index) = self.spare() {
+                    self.release(index);
+                }
             }
         }
     }

@@ -29,9 +29,11 @@ impl embassy_time_driver::Driver for VirtualTime {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
-        TIMERS.with_borrow_mut(|timers| match timers.iter_mut().find(|(_, w)| w.will_wake(waker)) {
+        // Compared as a clone, as those in the queue are: a waker and its clone need not know each other.
+        let waker = waker.clone();
+        TIMERS.with_borrow_mut(|timers| match timers.iter_mut().find(|(_, w)| w.will_wake(&waker)) {
             Some((earliest, _)) => *earliest = at.min(*earliest),
-            None => timers.push((at, waker.clone())),
+            None => timers.push((at, waker)),
         });
     }
 }

@@ -106,6 +106,8 @@ fn edit(
         let mut printer = editor.create_external_printer()?;
         console::set_prompt(Some(Box::new(move |text| printer.print(text).is_ok())));
     }
+    // On a terminal that can do nothing, rustyline shows a prompt even where nobody types.
+    let typed = io::stdin().is_terminal();
     while let Ok(request) = requests.recv() {
         let input = match request {
             Request::Remember(entry) => {
@@ -113,7 +115,7 @@ fn edit(
                 let _ = editor.append_history(&history);
                 continue;
             }
-            Request::Read(prompt) => match editor.readline(prompt) {
+            Request::Read(prompt) => match editor.readline(if typed { prompt } else { "" }) {
                 Ok(line) => Input::Line(line),
                 Err(ReadlineError::Interrupted) => Input::Interrupted,
                 Err(ReadlineError::Eof) => Input::End,

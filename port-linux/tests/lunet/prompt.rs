@@ -14,7 +14,7 @@ fn lines_that_nobody_types_are_run_one_after_the_other() {
     let folder = Folder::new();
     let state = folder.path().to_str().unwrap();
     let mut command = lunet(&["--net", "host", "--state", state]);
-    let mut lunet = Lunet::start(command.stdin(Stdio::piped()));
+    let mut lunet = Lunet::start(command.stdin(Stdio::piped()).env("TERM", "dumb"));
     let lines = "x = 40\nfor i = 1, 2 do\n  x = x + 1\nend\nx\nerror('oh no')\nx = \nx + 1\nprint(x)\n";
     lunet.child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let output = lunet.finish();

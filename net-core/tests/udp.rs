@@ -279,6 +279,37 @@ fn a_vanished_host_delays_nobody_else() {
     });
 }
 
+/// A server that tells its clients something ten times a second, of whom one has vanished.
+#[test]
+fn many_datagrams_to_a_vanished_host_delay_nobody_else() {
+    let (_cable, one, two) = pair(Quality::PERFECT, 1);
+    let (server, client) = (one.stack, two.stack);
+    run([one, two], async {
+        let mut s = server.bind(any(5000)).unwrap();
+        let mut c = client.bind(any(6000)).unwrap();
+        let sending = async {
+            let mut slowest = Vec::new();
+            for n in 0..200u8 {
+                let began = Instant::now();
+                send(&mut c, v4(77, 9), b"anybody?").await.unwrap();
+                send(&mut c, v4(1, 5000), &[n]).await.unwrap();
+                slowest.push(began.elapsed());
+                Timer::after(Duration::from_millis(100)).await;
+            }
+            slowest
+        };
+        let receiving = async {
+            for n in 0..200u8 {
+                assert_eq!(receive(&mut s).await.0, [n]);
+            }
+        };
+        let (took, ()) = join(sending, receiving).await;
+        // Until its silence is proved it may take room; afterwards never.
+        assert!(took.iter().all(|t| *t < SECOND * 2), "{took:?}");
+        assert!(took[20..].iter().all(|t| *t < Duration::from_millis(1)), "{took:?}");
+    });
+}
+
 #[test]
 fn a_full_queue_of_datagrams_to_nobody_lets_the_next_through_after_its_time() {
     let (_cable, one, two) = pair(Quality::PERFECT, 1);

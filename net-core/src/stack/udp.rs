@@ -31,6 +31,11 @@ const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
 #[cfg(feature = "alloc")]
 const SMALL_DATAGRAM: usize = 128;
 
+/// After so long without an answer a destination loses its claim to room in a full queue.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+/// How many silent destinations are remembered; of more, the first is forgotten and has to prove its silence again.
+const SILENT_HOSTS: usize = 4;
+
 /// What is known of a datagram that waits to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing {
@@ -93,6 +98,8 @@ pub(super) struct Pool<'d> {
     #[cfg(feature = "alloc")]
     buffer: usize,
     transmitter: Transmitter<'d>,
+    /// Destinations that do not answer address resolution, and since when.
+    silent: heapless::Vec<(IpAddress, Instant), SILENT_HOSTS>,
 }
 
 /// The one socket through which datagrams leave, in a set of its own.
@@ -168,6 +175,7 @@ impl<'d> Pool<'d> {
             #[cfg(feature = "alloc")]
             buffer: 0,
             transmitter,
+            silent: heapless::Vec::new(),
         }
     }
 
@@ -175,7 +183,13 @@ impl<'d> Pool<'d> {
     #[cfg(feature = "alloc")]
     pub(super) fn growing(limit: usize, buffer: usize, transmitter: Transmitter<'d>) -> Self {
         let places = Table::Growing { places: alloc::vec::Vec::new(), limit };
-        Self { sockets: SocketSet::new(alloc::vec::Vec::new()), places, buffer, transmitter }
+        Self {
+            sockets: SocketSet::new(alloc::vec::Vec::new()),
+            places,
+            buffer,
+            transmitter,
+            silent: heapless::Vec::new(),
+        }
     }
 
     fn take(&mut self, local: SocketAddr, peer: Option<SocketAddr>) -> Result<usize, Error> {
@@ -242,6 +256,32 @@ impl<'d> Pool<'d> {
         self.sockets.get_mut(self.places[index].handle.unwrap_or_default())
     }
 
+    /// Notes whether a destination could be sent to.
+    fn note(&mut self, destination: IpAddress, answers: bool, now: Instant) {
+        let known = self.silent.iter().position(|(silent, _)| *silent == destination);
+        match (known, answers) {
+            (Some(at), true) => {
+                self.silent.remove(at);
+            }
+            (None, false) => {
+                if self.silent.is_full() {
+                    self.silent.remove(0);
+                }
+                let _ = self.silent.push((destination, now));
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes room in a full queue at the cost of a host that has been silent for a while.
+    fn evict(&mut self, index: usize, now: Instant) -> bool {
+        let Some(queue) = &mut self.places[index].queue else { return false };
+        let is_silent = |to| self.silent.iter().any(|(host, since)| *host == to && now >= *since + SILENT_AFTER);
+        let Some(at) = queue.iter_mut().position(|outgoing| is_silent(outgoing.to.addr)) else { return false };
+        queue.remove(at);
+        true
+    }
+
     /// The datagrams that wait for `destination`.
     fn waiting(&mut self, destination: IpAddress) -> impl Iterator<Item = &mut Outgoing> {
         let queues = self.places.iter_mut().filter_map(|place| place.queue.as_mut());
@@ -302,7 +342,7 @@ impl Inner<'_> {
                 let port = place.local.port();
                 let Some((outgoing, payload)) = place.queue.as_mut().and_then(|queue| queue.get(at)) else { break };
                 let given_up = now >= outgoing.expires;
-                let mut sent = false;
+                let (mut sent, mut tried) = (false, false);
                 if !given_up && (neighbors || now >= outgoing.try_at) {
                     let frames = egress.frames;
                     sent = self.udp.transmitter.send(&mut self.iface, egress, now, port, outgoing, payload);
@@ -314,7 +354,9 @@ impl Inner<'_> {
                     }
                     let asked = asked_for == Some(outgoing.to.addr);
                     outgoing.try_at = now + if asked { ASKED_AGAIN } else { TRY_AGAIN };
+                    tried = true;
                 }
+                let destination = outgoing.to.addr;
                 if given_up {
                     debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
                     self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
@@ -325,9 +367,23 @@ impl Inner<'_> {
                         self.udp.postpone(to, try_at);
                     }
                     next = Some(next.map_or(again, |at| at.min(again)));
+                    // Only who has been asked can be silent.
+                    if asked_for == Some(destination) {
+                        self.udp.note(destination, false, now);
+                    }
+                    if tried {
+                        // Who waits for room may have it at the cost of this one, now or presently.
+                        if let Some(waker) = self.udp.places[index].writer.take() {
+                            waker.wake();
+                        }
+                    }
                     at += 1;
                     continue;
                 }
+                if tried {
+                    self.udp.note(destination, true, now);
+                }
+                let place = &mut self.udp.places[index];
                 if let Some(queue) = &mut place.queue {
                     queue.remove(at);
                 }
@@ -394,7 +450,11 @@ impl Inner<'_> {
             return Err(Error::TooLarge);
         }
         let outgoing = Outgoing { to, from, hop_limit: place.hop_limit, expires: now + UNRESOLVED_FOR, try_at };
-        let queued = queue.push(outgoing, data);
+        let mut queued = queue.push(outgoing, data);
+        while !queued && self.udp.evict(index, now) {
+            self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
+            queued = self.udp.places[index].queue.as_mut().is_some_and(|queue| queue.push(outgoing, data));
+        }
         if queued {
             self.wake();
         }

@@ -147,15 +147,6 @@ fn a_hundred_thousand_mutated_frames_change_nothing() {
 
 /// Recomputes what a receiver would otherwise reject a frame for.
 fn mend_checksums(frame: &mut [u8]) {
-    fn sum(data: &[u8]) -> u32 {
-        data.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)]))).sum()
-    }
-    fn fold(mut sum: u32) -> [u8; 2] {
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        (!(sum as u16)).to_be_bytes()
-    }
     if frame.len() < 14 + 20 {
         return;
     }
@@ -166,8 +157,8 @@ fn mend_checksums(frame: &mut [u8]) {
                 return;
             }
             frame[24..26].fill(0);
-            let checksum = fold(sum(&frame[14..header]));
-            frame[24..26].copy_from_slice(&checksum);
+            let right = checksum(sum(&frame[14..header]));
+            frame[24..26].copy_from_slice(&right);
             (frame[23], header, sum(&frame[26..34]))
         }
         [0x86, 0xdd] if frame.len() > 54 => (frame[20], 54, sum(&frame[22..54])),
@@ -183,8 +174,8 @@ fn mend_checksums(frame: &mut [u8]) {
     };
     if at + 2 <= frame.len() {
         frame[at..at + 2].fill(0);
-        let checksum = fold(pseudo + sum(&frame[header..]));
-        frame[at..at + 2].copy_from_slice(&checksum);
+        let right = checksum(pseudo + sum(&frame[header..]));
+        frame[at..at + 2].copy_from_slice(&right);
     }
 }
 

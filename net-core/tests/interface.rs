@@ -167,16 +167,8 @@ fn advertisement(router_lifetime: u16, prefix_lifetime: u32) -> Vec<u8> {
     icmp.extend(prefix_lifetime.to_be_bytes());
     icmp.extend([0; 4]);
     icmp.extend("fd12::".parse::<Ipv6Addr>().unwrap().octets());
-    let mut pseudo =
-        [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
-    if pseudo.len() % 2 == 1 {
-        pseudo.push(0);
-    }
-    let mut sum: u32 = pseudo.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    icmp[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    let pseudo = [&source.octets()[..], &all_nodes.octets(), &[0, 0, 0, icmp.len() as u8, 0, 0, 0, 58], &icmp].concat();
+    icmp[2..4].copy_from_slice(&checksum(sum(&pseudo)));
     let mut frame = vec![0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, 0x60, 0, 0, 0];
     frame.extend([0, icmp.len() as u8, 58, 255]);
     frame.extend(source.octets());

@@ -186,20 +186,13 @@ fn icmp_unreachable_ends_an_attempt_but_not_a_connection() {
 
 /// An ICMP message from 10.0.0.1 to 10.0.0.2, with its checksums.
 fn ipv4_frame(protocol: u8, icmp: &[u8]) -> Vec<u8> {
-    fn checksum(data: &[u8]) -> [u8; 2] {
-        let mut sum: u32 = data.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)]))).sum();
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        (!(sum as u16)).to_be_bytes()
-    }
     let mut icmp = icmp.to_vec();
-    let sum = checksum(&icmp);
-    icmp[2..4].copy_from_slice(&sum);
+    let right = checksum(sum(&icmp));
+    icmp[2..4].copy_from_slice(&right);
     let mut ip = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
     ip[2..4].copy_from_slice(&((20 + icmp.len()) as u16).to_be_bytes());
-    let sum = checksum(&ip);
-    ip[10..12].copy_from_slice(&sum);
+    let right = checksum(sum(&ip));
+    ip[10..12].copy_from_slice(&right);
     [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 8, 0][..], &ip, &icmp].concat()
 }
 

@@ -25,14 +25,7 @@ fn main() {
     println!("goodput of one TCP connection, Mbit/s");
     println!("{:>8} {:>14} {:>14} {:>14}", "loss", "lunet sends", "lunet receives", "kernel");
     for loss in LOSSES_PER_MILLE {
-        let (Some(client), Some(router), Some(server)) = (Namespace::new(), Namespace::new(), Namespace::new()) else {
-            return;
-        };
-        client.cable(("veth0", "10.1.0.2/24"), &router, ("veth1", "10.1.0.1/24"));
-        router.cable(("veth2", "10.2.0.1/24"), &server, ("veth3", "10.2.0.2/24"));
-        client.ip("route add default via 10.1.0.1");
-        server.ip("route add default via 10.2.0.1");
-        router.sysctl("net/ipv4/ip_forward", "1");
+        let Some([client, router, server]) = Namespace::routed() else { return };
         router.lose(loss);
         println!(
             "{:>6} % {:>14.2} {:>14.2} {:>14.2}",

@@ -116,6 +116,18 @@ impl Namespace {
         self.inside(|| fs::write(&file, value)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
+    /// A client (10.1.0.2), a router (10.1.0.1 and 10.2.0.1) and a server (10.2.0.2), each in a namespace of its own. `None`
+    /// where [`new`](Self::new) gives none.
+    pub fn routed() -> Option<[Self; 3]> {
+        let (client, router, server) = (Self::new()?, Self::new()?, Self::new()?);
+        client.cable(("veth0", "10.1.0.2/24"), &router, ("veth1", "10.1.0.1/24"));
+        router.cable(("veth2", "10.2.0.1/24"), &server, ("veth3", "10.2.0.2/24"));
+        client.ip("route add default via 10.1.0.1");
+        server.ip("route add default via 10.2.0.1");
+        router.sysctl("net/ipv4/ip_forward", "1");
+        Some([client, router, server])
+    }
+
     /// Connects two namespaces by a cable with these addresses, each with a prefix length. Each end sends packets of
     /// at most the MTU, as a network card would, so that losing one loses one segment.
     pub fn cable(&self, own: (&str, &str), other: &Self, others: (&str, &str)) {

@@ -69,14 +69,7 @@ fn a_router_loses_what_it_is_told_to_lose() {
     if !have(&["nft", "ping"]) {
         return;
     }
-    let (Some(client), Some(router), Some(server)) = (Namespace::new(), Namespace::new(), Namespace::new()) else {
-        return;
-    };
-    client.cable(("veth0", "10.1.0.2/24"), &router, ("veth1", "10.1.0.1/24"));
-    router.cable(("veth2", "10.2.0.1/24"), &server, ("veth3", "10.2.0.2/24"));
-    client.ip("route add default via 10.1.0.1");
-    server.ip("route add default via 10.2.0.1");
-    router.sysctl("net/ipv4/ip_forward", "1");
+    let Some([client, router, _server]) = Namespace::routed() else { return };
     let lost = || {
         let text = client.run("ping", &["-c", "300", "-i", "0.002", "-W", "1", "10.2.0.2"]).out;
         let (before, _) = text.split_once("% packet loss").expect("ping's summary");

@@ -341,47 +341,40 @@ impl Inner<'_> {
                 let place = &mut self.udp.places[index];
                 let port = place.local.port();
                 let Some((outgoing, payload)) = place.queue.as_mut().and_then(|queue| queue.get(at)) else { break };
-                let given_up = now >= outgoing.expires;
-                let (mut sent, mut tried) = (false, false);
-                if !given_up && (neighbors || now >= outgoing.try_at) {
-                    let frames = egress.frames;
-                    sent = self.udp.transmitter.send(&mut self.iface, egress, now, port, outgoing, payload);
-                    if egress.exhausted {
-                        return next;
-                    }
-                    if egress.frames != frames {
-                        asked_for = Some(outgoing.to.addr);
-                    }
-                    let asked = asked_for == Some(outgoing.to.addr);
-                    outgoing.try_at = now + if asked { ASKED_AGAIN } else { TRY_AGAIN };
-                    tried = true;
-                }
-                let destination = outgoing.to.addr;
-                if given_up {
+                let to = outgoing.to.addr;
+                if now >= outgoing.expires {
                     debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
                     self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
-                } else if !sent {
-                    let (to, try_at) = (outgoing.to.addr, outgoing.try_at);
-                    let again = try_at.min(outgoing.expires);
-                    if asked_for == Some(to) {
-                        self.udp.postpone(to, try_at);
-                    }
-                    next = Some(next.map_or(again, |at| at.min(again)));
-                    // Only who has been asked can be silent.
-                    if asked_for == Some(destination) {
-                        self.udp.note(destination, false, now);
-                    }
-                    if tried {
+                } else {
+                    let mut sent = false;
+                    if neighbors || now >= outgoing.try_at {
+                        let frames = egress.frames;
+                        sent = self.udp.transmitter.send(&mut self.iface, egress, now, port, outgoing, payload);
+                        if egress.exhausted {
+                            return next;
+                        }
+                        if !sent && egress.frames != frames {
+                            asked_for = Some(to);
+                        }
+                        outgoing.try_at = now + if asked_for == Some(to) { ASKED_AGAIN } else { TRY_AGAIN };
                         // Who waits for room may have it at the cost of this one, now or presently.
-                        if let Some(waker) = self.udp.places[index].writer.take() {
+                        if let Some(waker) = place.writer.take() {
                             waker.wake();
                         }
                     }
-                    at += 1;
-                    continue;
-                }
-                if tried {
-                    self.udp.note(destination, true, now);
+                    let (try_at, expires) = (outgoing.try_at, outgoing.expires);
+                    if sent {
+                        self.udp.note(to, true, now);
+                    } else {
+                        if asked_for == Some(to) {
+                            self.udp.postpone(to, try_at);
+                            self.udp.note(to, false, now);
+                        }
+                        let again = try_at.min(expires);
+                        next = Some(next.map_or(again, |at| at.min(again)));
+                        at += 1;
+                        continue;
+                    }
                 }
                 let place = &mut self.udp.places[index];
                 if let Some(queue) = &mut place.queue {

@@ -106,3 +106,16 @@ pub async fn echo(mut socket: impl TcpSocket) {
         }
     }
 }
+
+/// The sum of a packet's 16-bit words, before it is folded (RFC 1071).
+pub fn sum(data: &[u8]) -> u32 {
+    data.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)]))).sum()
+}
+
+/// The Internet checksum of what has this sum; 0 for a packet whose checksum is right.
+pub fn checksum(mut sum: u32) -> [u8; 2] {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!(sum as u16)).to_be_bytes()
+}

@@ -1,0 +1,4 @@
+//! HTTP.
+
+pub mod broadcast;
+pub mod websocket;

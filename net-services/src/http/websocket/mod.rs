@@ -1,0 +1,16 @@
+//! WebSockets (RFC 6455), the server's side.
+
+mod close;
+mod config;
+mod decoder;
+mod frame;
+mod handshake;
+mod keep_alive;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use close::CloseCode;
+pub use config::{Config, Origins};
+pub use decoder::{Decoded, Decoder, Event, Violation};
+pub use message::Message;

@@ -1,3 +1,9 @@
-//! Network services on the traits of `net-core`. The first of them is not here yet; see the README.
+//! Network services on the traits of `net-core`.
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(feature = "http")]
+pub mod http;

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use crate::events::{Event, EventLog};
 
-pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_timeout};
+pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_deadline, with_timeout};
 
 /// A time span that can be added to any moment that a device will see: a longer one is a year. (`Duration::MAX`, which
 /// means "for ever", would overflow.)

@@ -232,7 +232,10 @@ impl Decoder {
             FrameType::Continue(_) => {}
             FrameType::Ping | FrameType::Pong | FrameType::Close => self.control_length = 0,
         }
-        if !is_control(header.frame_type) && !self.discarding && (self.length as u64).saturating_add(length) > room as u64 {
+        if !is_control(header.frame_type)
+            && !self.discarding
+            && (self.length as u64).saturating_add(length) > room as u64
+        {
             return Err(TOO_BIG);
         }
         Ok(Frame { frame_type: header.frame_type, mask: header.mask_key, phase: 0, remaining: length })

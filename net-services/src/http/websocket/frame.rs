@@ -4,15 +4,12 @@ use edge_ws::{FrameHeader, FrameType};
 
 use super::CloseCode;
 
-/// Bytes of the longest header that a server sends.
-pub(super) const HEADER: usize = 10;
 /// Bytes of payload that a control frame may have (RFC 6455 section 5.5).
 pub(super) const CONTROL: usize = 125;
 /// Bytes of a reason in a Close frame, behind the two of the code.
 pub(super) const REASON: usize = CONTROL - 2;
 
-/// Writes the header of a final frame to the front of `room`. Gives its length, 2 to [`HEADER`], or `None` where it does not
-/// fit.
+/// Writes the header of a final frame to the front of `room`. Gives its length, 2 to 10, or `None` where it does not fit.
 pub(super) fn write_header(room: &mut [u8], frame_type: FrameType, payload: usize) -> Option<usize> {
     FrameHeader { frame_type, payload_len: payload as u64, mask_key: None }.serialize(room).ok()
 }
@@ -49,7 +46,7 @@ mod tests {
             (65535, &[0x82, 126, 0xff, 0xff]),
             (65536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let mut room = [0xaa; HEADER];
+            let mut room = [0xaa; 10];
             let length = write_header(&mut room, FrameType::Binary(false), payload).unwrap();
             assert_eq!(&room[..length], expected);
         }

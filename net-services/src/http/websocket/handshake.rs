@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
 
 use super::{Config, Origins};
+use crate::http::{Error, Fields, Status};
 
 /// What RFC 6455 section 1.3 has every server put behind the client's key.
 const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -26,104 +27,40 @@ impl Accepted<'_> {
     }
 }
 
-/// Why there is no WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// No request for a WebSocket, or for one of another version: 426, with the version that we have.
-    Upgrade,
-    /// A handshake that is wrong: 400.
-    Malformed(&'static str),
-    /// A page that may not connect: 403.
-    Origin,
+/// Looks at the header fields of a GET request. `host`: the value of its `Host`.
+pub(super) fn check<'a>(fields: &Fields<'_>, host: &str, config: &Config<'a>) -> Result<Accepted<'a>, Error> {
+    let has = |name, token| fields.list(name).any(|own| own.eq_ignore_ascii_case(token));
+    if !has("upgrade", "websocket") || !has("connection", "upgrade") {
+        return Err(Error::UpgradeRequired);
+    }
+    let version = only(fields, "sec-websocket-version").ok_or(Error::BadRequest("not one WebSocket version"))?;
+    if version != b"13" {
+        return Err(Error::UpgradeRequired);
+    }
+    let accept = only(fields, "sec-websocket-key").and_then(answer);
+    let accept = accept.ok_or(Error::BadRequest("not one WebSocket key of 16 bytes in base64"))?;
+    if !fields.all("origin").all(|origin| may_connect(origin, host, config.origins)) {
+        return Err(Error::Status(Status::FORBIDDEN, "a page from elsewhere wants a WebSocket"));
+    }
+    let known = |offered| config.protocols.iter().copied().find(|known| *known == offered);
+    Ok(Accepted { accept, protocol: fields.list("sec-websocket-protocol").find_map(known) })
 }
 
-/// Looks at the header fields of a request, one after another.
-#[derive(Debug)]
-pub(super) struct Handshake<'a> {
-    config: &'a Config<'a>,
-    host: &'a str,
-    /// The two fields that ask for the upgrade.
-    upgrade: bool,
-    connection: bool,
-    /// `None` until there is one; then whether it is 13.
-    version: Option<bool>,
-    /// `None` until there is one; then the answer to it, if it is a key.
-    key: Option<Option<[u8; ACCEPT]>>,
-    origin_refused: bool,
-    twice: bool,
-    protocol: Option<&'a str>,
+/// The value of a field that must be there once (RFC 6455 section 11.3).
+fn only<'f>(fields: &Fields<'f>, name: &str) -> Option<&'f [u8]> {
+    let mut all = fields.all(name);
+    all.next().filter(|_| all.next().is_none())
 }
 
-impl<'a> Handshake<'a> {
-    /// `host`: the value of the request's `Host`.
-    pub(super) fn new(config: &'a Config<'a>, host: &'a str) -> Self {
-        Self {
-            config,
-            host,
-            upgrade: false,
-            connection: false,
-            version: None,
-            key: None,
-            origin_refused: false,
-            twice: false,
-            protocol: None,
-        }
-    }
-
-    pub(super) fn field(&mut self, name: &str, value: &[u8]) {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if is("upgrade") {
-            self.upgrade |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"websocket"));
-        } else if is("connection") {
-            self.connection |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
-        } else if is("sec-websocket-version") {
-            self.twice |= self.version.replace(value == b"13").is_some();
-        } else if is("sec-websocket-key") {
-            self.twice |= self.key.replace(answer(value)).is_some();
-        } else if is("sec-websocket-protocol") {
-            for offered in tokens(value) {
-                let known = self.config.protocols.iter().copied().find(|known| known.as_bytes() == offered);
-                self.protocol = self.protocol.or(known);
-            }
-        } else if is("origin") {
-            self.origin_refused |= !self.may_connect(value);
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<Accepted<'a>, Refusal> {
-        if !self.upgrade || !self.connection {
-            return Err(Refusal::Upgrade);
-        }
-        if self.twice {
-            return Err(Refusal::Malformed("WebSocket key or version given twice"));
-        }
-        match self.version {
-            None => return Err(Refusal::Malformed("no WebSocket version")),
-            Some(false) => return Err(Refusal::Upgrade),
-            Some(true) => {}
-        }
-        let accept = self.key.flatten().ok_or(Refusal::Malformed("WebSocket key is not 16 bytes in base64"))?;
-        if self.origin_refused {
-            return Err(Refusal::Origin);
-        }
-        Ok(Accepted { accept, protocol: self.protocol })
-    }
-
-    fn may_connect(&self, origin: &[u8]) -> bool {
-        let others = match self.config.origins {
-            Origins::Any => return true,
-            Origins::Same => &[],
-            Origins::SameAnd(others) => others,
-        };
-        let authority = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme.as_bytes()));
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(self.host.as_bytes()))
-            || others.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(origin))
-    }
-}
-
-/// The elements of a list (RFC 9110 section 5.6.1).
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+fn may_connect(origin: &[u8], host: &str, origins: Origins<'_>) -> bool {
+    let others = match origins {
+        Origins::Any => return true,
+        Origins::Same => &[],
+        Origins::SameAnd(others) => others,
+    };
+    let authority = [&b"http://"[..], b"https://"].iter().find_map(|scheme| origin.strip_prefix(*scheme));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()))
+        || others.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(origin))
 }
 
 /// The value of `Sec-WebSocket-Accept` for this key, if it is one.
@@ -140,6 +77,8 @@ fn answer(key: &[u8]) -> Option<[u8; ACCEPT]> {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+    use std::string::String;
     use std::vec::Vec;
 
     use super::*;
@@ -153,12 +92,9 @@ mod tests {
         ("Sec-WebSocket-Version", "13"),
     ];
 
-    fn shake<'a>(config: &'a Config<'a>, fields: &[(&str, &str)]) -> Result<Accepted<'a>, Refusal> {
-        let mut handshake = Handshake::new(config, "example.com");
-        for (name, value) in fields {
-            handshake.field(name, value.as_bytes());
-        }
-        handshake.finish()
+    fn shake<'a>(config: &Config<'a>, fields: &[(&str, &str)]) -> Result<Accepted<'a>, Error> {
+        let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        check(&Fields::new(lines.as_bytes()), "example.com", config)
     }
 
     /// The good handshake with one field another one, or with `None` without it.
@@ -167,7 +103,7 @@ mod tests {
         others.chain(value.map(|value| (name, value))).collect()
     }
 
-    fn refusal(fields: &[(&str, &str)]) -> Option<Refusal> {
+    fn refusal(fields: &[(&str, &str)]) -> Option<Error> {
         shake(&Config::new(), fields).err()
     }
 
@@ -201,7 +137,7 @@ mod tests {
             with("sec-websocket-version", Some("13, 8")),
             with("sec-websocket-version", Some("013")),
         ] {
-            assert_eq!(refusal(&fields), Some(Refusal::Upgrade), "{fields:?}");
+            assert_eq!(refusal(&fields), Some(Error::UpgradeRequired), "{fields:?}");
         }
     }
 
@@ -228,7 +164,7 @@ mod tests {
             cases.push(twice);
         }
         for fields in cases {
-            assert!(matches!(refusal(&fields), Some(Refusal::Malformed(_))), "{fields:?}");
+            assert!(matches!(refusal(&fields), Some(Error::BadRequest(_))), "{fields:?}");
         }
     }
 
@@ -248,8 +184,11 @@ mod tests {
 
     #[test]
     fn h18_pages_of_others_are_refused_unless_allowed() {
-        for origin in ["http://evil.example", "null", "file://", "http://example.com.evil.example", "http://example.com:81", ""] {
-            assert_eq!(refusal(&with("origin", Some(origin))), Some(Refusal::Origin), "{origin}");
+        for origin in
+            ["http://evil.example", "null", "file://", "http://example.com.evil.example", "http://example.com:81", ""]
+        {
+            let refused = refusal(&with("origin", Some(origin)));
+            assert!(matches!(refused, Some(Error::Status(Status::FORBIDDEN, _))), "{origin}");
         }
         assert_eq!(refusal(&with("origin", Some("https://EXAMPLE.com"))), None);
         assert_eq!(refusal(&with("origin", None)), None, "a program that is no browser");

@@ -1,6 +1,6 @@
 //! When a silent client is asked whether it is still there, and when it is given up.
 
-use net_core::time::{Duration, Instant};
+use net_core::time::{Duration, Instant, bounded};
 
 /// What is due at the moment that comes with it, if nothing is heard before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,7 @@ pub(super) struct KeepAlive {
 
 impl KeepAlive {
     pub(super) fn new(ping_after: Duration, pong_within: Duration, now: Instant) -> Self {
-        // A sum of instants must not overflow, so that a year is for ever.
-        let year = Duration::from_secs(365 * 24 * 3600);
-        Self { ping_after: ping_after.min(year), pong_within: pong_within.min(year), heard: now, pinged: None }
+        Self { ping_after: bounded(ping_after), pong_within: bounded(pong_within), heard: now, pinged: None }
     }
 
     pub(super) fn heard(&mut self, now: Instant) {

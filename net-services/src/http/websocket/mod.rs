@@ -7,6 +7,7 @@ mod frame;
 mod handshake;
 mod keep_alive;
 mod message;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -14,3 +15,4 @@ pub use close::CloseCode;
 pub use config::{Config, Origins};
 pub use decoder::{Decoded, Decoder, Event, Violation};
 pub use message::Message;
+pub use socket::WebSocket;

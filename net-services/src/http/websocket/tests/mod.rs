@@ -1,8 +1,10 @@
-//! The decoder against the cases of the Autobahn test suite (H-18); each case is named by its number there.
+//! The decoder against the cases of the Autobahn test suite (H-18), each named by its number there; and the whole over a
+//! scripted client.
 
 mod closing;
 mod framing;
 mod mutations;
+mod server;
 mod text;
 
 use std::string::String;

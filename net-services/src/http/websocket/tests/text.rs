@@ -51,7 +51,9 @@ fn refused_after(text: &[u8], frames: &[Vec<u8>]) -> usize {
     for frame in frames {
         let mut run = Run::new(ROOM);
         // Whatever came before.
-        run.feed(&frames.iter().take_while(|other| !core::ptr::eq(*other, frame)).flatten().copied().collect::<Vec<_>>());
+        run.feed(
+            &frames.iter().take_while(|other| !core::ptr::eq(*other, frame)).flatten().copied().collect::<Vec<_>>(),
+        );
         for (at, byte) in frame.iter().enumerate() {
             run.feed(&[*byte]);
             if at >= 6 {

@@ -418,4 +418,8 @@ pub(super) fn reason(error: httparse::Error) -> &'static str {
 }
 
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
+pub(super) mod hostile;
+#[cfg(test)]
 mod tests;

@@ -2,8 +2,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "alloc", test))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+/// Log lines go where those of `net-core` go.
+#[allow(unused_imports)] // which are used depends on the features
+use net_core::log;
 
 #[cfg(feature = "http")]
 pub mod http;

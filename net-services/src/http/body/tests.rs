@@ -251,6 +251,16 @@ fn h8_trailers() {
 }
 
 #[test]
+fn h24_trailers_of_a_response_may_have_any_name_but_no_other_form() {
+    for (trailer, valid) in [("Content-Digest: x\r\n", true), ("Host : a\r\n", false), (" X: y\r\n", false)] {
+        let input = format!("0\r\n{trailer}\r\n");
+        let step = Decoder::for_response(Framing::Chunked).next(input.as_bytes());
+        assert_eq!(step.is_ok_and(|step| step == Step::End { skip: input.len() }), valid, "{trailer:?}");
+    }
+    assert!(Decoder::new(Framing::Chunked).next(b"0\r\nContent-Digest: x\r\n").is_err());
+}
+
+#[test]
 fn h8_extensions_and_trailers_have_a_bound() {
     let status = |input: String| decode(Framing::Chunked, input.as_bytes(), &[], 64).map_err(|refusal| refusal.status);
     let ended = |input: String| status(input).is_ok_and(|outcome| outcome.1);

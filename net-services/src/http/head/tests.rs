@@ -446,11 +446,13 @@ fn a_full_buffer_is_414_in_the_target_and_431_elsewhere() {
         ("GET / HTTP/1.1\r\nA", 431),
         ("GE", 431),
         ("", 431),
+        ("\r", 431),
+        ("\r\n", 431),
     ] {
         let mut scanner = Scanner::new();
         assert_eq!(scanner.scan(&mut Vec::from(start), &Limits::new()), Ok(None));
         assert_eq!(scanner.refusal_when_full().status.code(), expected, "{start}");
-        assert_eq!(scanner.is_fresh(), start.is_empty());
+        assert_eq!(scanner.is_fresh(), start.trim().is_empty());
         // The limit of the head is met in the same way.
         let limits = Limits { head: start.len(), ..Limits::new() };
         let refusal = Scanner::new().scan(&mut Vec::from(format!("{start}H")), &limits).unwrap_err();

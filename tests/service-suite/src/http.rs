@@ -102,7 +102,8 @@ async fn response(socket: &mut impl Read<Error = Error>) -> Option<(String, Vec<
     loop {
         if let Some(at) = data.windows(4).position(|w| w == b"\r\n\r\n") {
             let head = String::from_utf8(data[..at].to_vec()).unwrap();
-            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map(|n| n.parse::<usize>());
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map(|n| n.parse::<usize>());
             let end = at + 4 + length.unwrap_or_else(|| panic!("no length in {head:?}")).unwrap();
             if data.len() >= end {
                 assert_eq!(data.len(), end, "nothing follows");
@@ -147,7 +148,12 @@ pub async fn requests_and_bodies<A: TcpStack, B: TcpStack>(server: &A, client: &
         assert!(unchunk(&answer[end..]) == body);
         // Of two requests at once both are answered (H-14).
         let mut socket = connect(client, at).await;
-        socket.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        socket
+            .write_all(
+                b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            )
+            .await
+            .unwrap();
         let both = String::from_utf8(read_to_end(&mut socket).await).unwrap();
         assert!(both.contains("at last") && both.contains("HTTP/1.1 404"), "{both}");
     })

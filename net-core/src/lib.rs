@@ -39,12 +39,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[macro_use]
-mod log;
-
 mod error;
 pub mod events;
 pub mod limits;
+#[doc(hidden)]
+pub mod log;
 pub mod nal;
 #[cfg(any(feature = "dns", feature = "cable", feature = "ipv4", feature = "ipv6"))]
 mod random;

@@ -33,6 +33,7 @@
 //! ```
 
 use core::net::{IpAddr, SocketAddr};
+use core::task::{Context, Poll};
 
 use embassy_time::Duration;
 
@@ -125,6 +126,13 @@ pub trait TcpListener {
     /// error: the next one is waited for.
     async fn accept(&mut self) -> Result<Self::Socket, Error>;
 
+    /// Waits until somebody wants to connect: until [`accept`](Self::accept) would return at once, or would if a socket
+    /// were free. With it a server whose sockets are all busy learns that it should give one up.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the stack beneath has gone.
+    async fn pending(&mut self) -> Result<(), Error>;
+
     /// The address and port listened on; the port is never 0.
     fn local_addr(&self) -> SocketAddr;
 }
@@ -171,10 +179,54 @@ pub trait TcpWrite: Write<Error = Error> + WriteReady {
     async fn finish(&mut self) -> Result<(), Error>;
 }
 
+/// A connection as a stream of bytes, by polling.
+///
+/// Object-safe: a service that takes a `&mut dyn ByteStream` is compiled once, whatever carries it. Every
+/// [`TcpSocket`] is one.
+///
+/// Reading and writing keep one waker each: the task that polled last is woken. What is polled here and what the
+/// socket's async methods wait for share these two wakers.
+pub trait ByteStream {
+    /// Takes received bytes, as [`Read::read`]: `Ok(0)` at the peer's FIN and for an empty buffer.
+    ///
+    /// # Errors
+    /// [`Error::Reset`], [`Error::Aborted`], [`Error::TimedOut`].
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>>;
+
+    /// Ready when [`poll_read`](Self::poll_read) would be.
+    ///
+    /// # Errors
+    /// Those of reading; or none, and reading then tells.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Queues bytes to be sent, as [`Write::write`]: as many as fit, never `Ok(0)` for non-empty data.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after [`poll_finish`](Self::poll_finish), [`Error::Reset`], [`Error::Aborted`],
+    /// [`Error::TimedOut`].
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>>;
+
+    /// Ready when everything written has been acknowledged, as [`Write::flush`]. Keeps the waker of writing.
+    ///
+    /// # Errors
+    /// [`Error::Reset`], [`Error::Aborted`] or [`Error::TimedOut`] when that can no longer happen.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Sends what is queued and then a FIN, as [`TcpWrite::finish`]. Does not wait for the peer's acknowledgement. Keeps the
+    /// waker of writing.
+    ///
+    /// # Errors
+    /// [`Error::Reset`], [`Error::Aborted`] or [`Error::TimedOut`] when the connection has already failed.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Ends the connection now, as [`TcpSocket::abort`]: queued data is discarded and the peer gets a RST.
+    fn reset(&mut self);
+}
+
 /// A TCP connection.
 ///
 /// Dropping it closes it in order; [`abort`](Self::abort) is for when that is not wanted.
-pub trait TcpSocket: TcpRead + TcpWrite {
+pub trait TcpSocket: TcpRead + TcpWrite + ByteStream {
     /// The receiving half, borrowed.
     type Reader<'a>: TcpRead
     where

@@ -403,6 +403,56 @@ fn requests_wait_while_every_socket_is_busy() {
     });
 }
 
+/// So that a server can give up an idle connection for a new one.
+#[test]
+fn a_listener_tells_that_a_request_waits_while_every_socket_is_busy() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let server = small_host::<2, 0>(&cable, static_config(1));
+    let client = host(&cable, 2);
+    let (s, c) = (server.stack, client.stack);
+    run([server, client], async {
+        let mut listener = s.listen(any(80), 2).unwrap();
+        let mut other = s.listen(any(81), 1).unwrap();
+        let (first, a) = join(c.connect(v4(1, 80)), listener.accept()).await;
+        let (second, b) = join(c.connect(v4(1, 80)), listener.accept()).await;
+        let (mut a, b) = (a.unwrap(), b.unwrap());
+        let serve = async {
+            let began = Instant::now();
+            assert_eq!(listener.pending().await, Ok(()));
+            assert!(began.elapsed() < SECOND, "told at once, not at the client's next attempt");
+            assert_eq!(listener.pending().await, Ok(()));
+            assert!(with_timeout(SECOND, other.pending()).await.is_err(), "nobody wants the other port");
+            assert!(with_timeout(SECOND, listener.accept()).await.is_err(), "there is no socket yet");
+            a.abort();
+            drop(a);
+            listener.accept().await.unwrap()
+        };
+        let (third, at_server) = join(c.connect(v4(1, 80)), serve).await;
+        let third = third.unwrap();
+        assert_eq!(at_server.peer_addr(), third.local_addr());
+        assert!(with_timeout(SECOND, listener.pending()).await.is_err(), "no further request");
+        drop((first, second, third, b, at_server));
+    });
+}
+
+/// While handshakes fill the backlog, a socket that is given up would help nobody.
+#[test]
+fn a_request_beyond_a_backlog_of_handshakes_does_not_ask_for_a_socket() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let server = small_host::<4, 0>(&cable, static_config(1));
+    let client = host(&cable, 2);
+    let (s, c) = (server.stack, client.stack);
+    run([server, client], async {
+        let mut listener = s.listen(any(80), 1).unwrap();
+        // The server's SYN-ACKs are lost: no handshake ends.
+        cable.set_filter(Box::new(|from, frame| !(from == 0 && frame[12..14] == [8, 0] && frame[23] == 6)));
+        let attempts = join(c.connect(v4(1, 80)), c.connect(v4(1, 80)));
+        let (asked, _) = join(with_timeout(SECOND, listener.pending()), with_timeout(SECOND, attempts)).await;
+        assert!(asked.is_err());
+        assert_eq!(s.stats().waiting_requests, 1);
+    });
+}
+
 #[test]
 fn sixty_four_clients_on_eight_sockets_are_all_served() {
     let cable = Cable::new(Quality { delay: Duration::from_millis(1), ..Quality::PERFECT }, 1);

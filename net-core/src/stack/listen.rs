@@ -83,6 +83,17 @@ impl Listeners {
         }
     }
 
+    fn wait(&mut self, id: ListenerId, cx: &Context<'_>) {
+        if let Some(entry) = self.entry(id) {
+            entry.waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Whether a kept request is for this listener.
+    fn is_held_for(&self, id: ListenerId) -> bool {
+        self.held.iter().any(|request| self.find(request.segment.destination).is_some_and(|(found, _)| found == id))
+    }
+
     /// Keeps a request. A repeated one replaces its earlier copy; where there is no room the oldest goes.
     fn hold(&mut self, segment: Segment, frame: &[u8], now: Instant) {
         let Ok(frame) = Vec::from_slice(frame) else { return };
@@ -144,6 +155,7 @@ impl Inner<'_> {
             return Request::Pass;
         }
         self.listeners.hold(*segment, frame, now);
+        self.listeners.wake(listener); // it may wait for just that, see `pending`
         self.stats.held_requests = self.stats.held_requests.wrapping_add(1);
         Request::Held
     }
@@ -167,9 +179,20 @@ impl Inner<'_> {
             self.wake(); // there is room in the backlog again
             return Poll::Ready(index);
         }
-        if let Some(entry) = self.listeners.entry(id) {
-            entry.waker = Some(cx.waker().clone());
+        self.listeners.wait(id, cx);
+        Poll::Pending
+    }
+
+    /// Ready when a connection can be accepted, or one is wanted for which there is no socket.
+    fn poll_pending(&mut self, id: ListenerId, cx: &mut Context<'_>) -> Poll<()> {
+        // While the backlog is full of handshakes a free socket would not help. Should one of them fail and another
+        // listener get its socket, the request that still waits is seen when its client repeats it.
+        let wants_socket = self.listeners.is_held_for(id)
+            && self.tcp.unaccepted(id) < self.listeners.entry(id).map_or(0, |e| e.backlog);
+        if wants_socket || self.tcp.has_pending(id) {
+            return Poll::Ready(());
         }
+        self.listeners.wait(id, cx);
         Poll::Pending
     }
 }
@@ -230,6 +253,11 @@ impl<'d> nal::TcpListener for TcpListener<'d> {
     async fn accept(&mut self) -> Result<TcpSocket<'d>, Error> {
         let index = poll_fn(|cx| self.stack.with(|inner| inner.poll_accept(self.id, cx))).await;
         Ok(TcpSocket::new(self.stack, index))
+    }
+
+    async fn pending(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.stack.with(|inner| inner.poll_pending(self.id, cx))).await;
+        Ok(())
     }
 
     fn local_addr(&self) -> SocketAddr {

@@ -374,6 +374,32 @@ reads!(TcpReader<'_, '_>, self => self.half);
 writes!(TcpSocket<'_>, self => self.half());
 writes!(TcpWriter<'_, '_>, self => self.half);
 
+impl nal::ByteStream for TcpSocket<'_> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        self.stack.with(|inner| inner.poll_read(self.index, buffer, cx.waker()))
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.stack.with(|inner| inner.poll_readable(self.index, cx.waker())).map_ok(|_| ())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
+        self.stack.with(|inner| inner.poll_write(self.index, data, cx.waker()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.stack.with(|inner| inner.poll_acknowledged(self.index, 0, cx.waker()))
+    }
+
+    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(self.half().finish())
+    }
+
+    fn reset(&mut self) {
+        self.stack.with(|inner| inner.tcp_abort(self.index));
+    }
+}
+
 impl<'d> nal::TcpSocket for TcpSocket<'d> {
     type Reader<'a>
         = TcpReader<'a, 'd>

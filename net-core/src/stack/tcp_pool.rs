@@ -451,6 +451,11 @@ impl<'d> Pool<'d> {
         }
     }
 
+    /// Whether a connection waits to be accepted.
+    pub(super) fn has_pending(&self, listener: ListenerId) -> bool {
+        self.places.iter().any(|place| place.phase == Phase::Pending(listener))
+    }
+
     /// The connection that has waited longest to be accepted.
     pub(super) fn accept(&mut self, listener: ListenerId) -> Option<usize> {
         let pending = |p: &Place| p.phase == Phase::Pending(listener);

@@ -8,6 +8,7 @@
 //! - [`Interface::events`](net_core::nal::Interface::events) are told only while [`HostNet::watch`] runs.
 
 mod interface;
+mod listener;
 mod multicast;
 mod tcp;
 mod udp;
@@ -22,7 +23,8 @@ use net_core::events::EventLog;
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Socket, Type};
 
-pub use tcp::{TcpListener, TcpReader, TcpSocket, TcpWriter};
+pub use listener::TcpListener;
+pub use tcp::{TcpReader, TcpSocket, TcpWriter};
 pub use udp::{ConnectedUdpSocket, UdpSocket};
 
 /// The hop limit of a new socket.

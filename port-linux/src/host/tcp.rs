@@ -1,19 +1,22 @@
-//! TCP connections and listeners.
+//! TCP connections.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use net_core::Error;
-use net_core::nal::{self, ConnectOptions, ErrorType, Read, ReadReady, TcpConnect, TcpStack, Write, WriteReady};
+use net_core::nal::{self, ConnectOptions, ErrorType, Read, ReadReady, TcpConnect, Write, WriteReady};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
-use tokio::net::{TcpListener as TokioListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::{HOP_LIMIT, HostNet, check_remote, error, set_hop_limit, unmapped, unspecified_like};
 
@@ -21,8 +24,6 @@ use super::{HOP_LIMIT, HostNet, check_remote, error, set_hop_limit, unmapped, un
 /// acknowledged.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_millis(20);
-/// How long accepting waits when the process has no file descriptor left.
-const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
 mod ioctl {
     #![allow(unsafe_code)] // declares the system call; nix has no safe form of this one
@@ -62,6 +63,28 @@ struct Connection {
     failed: Cell<Option<Error>>,
     finished: Cell<bool>,
     hop_limit: u8,
+    /// That of [`poll_flush`](nal::ByteStream::poll_flush).
+    pause: Option<Pause>,
+}
+
+/// The pause before looking again; each is longer than the one before.
+#[derive(Debug)]
+struct Pause {
+    length: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Pause {
+    fn new() -> Self {
+        Self { length: LOOK_AGAIN, sleep: Box::pin(sleep(LOOK_AGAIN)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.sleep.as_mut().poll(cx));
+        self.length = (self.length * 2).min(LOOK_AGAIN_AT_MOST);
+        self.sleep.as_mut().reset(Instant::now() + self.length);
+        Poll::Ready(())
+    }
 }
 
 impl Connection {
@@ -73,6 +96,7 @@ impl Connection {
             failed: Cell::new(None),
             finished: Cell::new(false),
             hop_limit: HOP_LIMIT,
+            pause: None,
         };
         connection.set_timeout(config.timeout);
         Ok(connection)
@@ -103,54 +127,73 @@ impl Connection {
         Ok(poll(&mut fds, PollTimeout::ZERO).map_err(|e| error(e.into()))? > 0)
     }
 
-    async fn ready(&self, interest: Interest, what: PollFlags) -> Result<(), Error> {
+    /// Whether `what` is possible at once; if not, clears what the runtime believes of it, so that it waits for news.
+    fn checked(&self, interest: Interest, what: PollFlags) -> Result<bool, Error> {
         let check = || match self.polled(what) {
             Ok(true) | Err(_) => Ok(()),
             Ok(false) => Err(ErrorKind::WouldBlock.into()),
         };
         if self.failed.get().is_some() {
-            return Ok(());
+            return Ok(true);
         }
-        self.stream()?.async_io(interest, check).await.map_err(|e| self.fail(e))
+        match self.stream()?.try_io(interest, check) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(self.fail(e)),
+        }
     }
 
-    async fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.checked(Interest::READABLE, PollFlags::POLLIN)? {
+            ready!(self.stream()?.poll_read_ready(cx)).map_err(|e| self.fail(e))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.checked(Interest::WRITABLE, PollFlags::POLLOUT)? {
+            ready!(self.stream()?.poll_write_ready(cx)).map_err(|e| self.fail(e))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
         let stream = self.stream()?;
         if buffer.is_empty() {
-            return Ok(0);
+            return Poll::Ready(Ok(0));
         }
         loop {
             match stream.try_read(buffer) {
                 // What had arrived before the connection failed is read first; then the failure is told, not an end.
-                Ok(0) => return self.failed().map(|()| 0),
-                Ok(n) => return Ok(n),
+                Ok(0) => return Poll::Ready(self.failed().map(|()| 0)),
+                Ok(n) => return Poll::Ready(Ok(n)),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.failed()?;
-                    stream.readable().await.map_err(|e| self.fail(e))?;
+                    ready!(stream.poll_read_ready(cx)).map_err(|e| self.fail(e))?;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.fail(e)),
+                Err(e) => return Poll::Ready(Err(self.fail(e))),
             }
         }
     }
 
-    async fn write(&self, data: &[u8]) -> Result<usize, Error> {
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
         let stream = self.stream()?;
         loop {
             self.failed()?;
             if self.finished.get() {
-                return Err(Error::Closed);
+                return Poll::Ready(Err(Error::Closed));
             }
             if data.is_empty() {
-                return Ok(0);
+                return Poll::Ready(Ok(0));
             }
             match stream.try_write(data) {
-                Ok(n) => return Ok(n),
+                Ok(n) => return Poll::Ready(Ok(n)),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    stream.writable().await.map_err(|e| self.fail(e))?;
+                    ready!(stream.poll_write_ready(cx)).map_err(|e| self.fail(e))?;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.fail(e)),
+                Err(e) => return Poll::Ready(Err(self.fail(e))),
             }
         }
     }
@@ -164,19 +207,30 @@ impl Connection {
         self.queued().saturating_sub(usize::from(self.finished.get()))
     }
 
-    async fn until(&self, done: impl Fn() -> bool) -> Result<(), Error> {
-        let mut pause = LOOK_AGAIN;
+    /// Ready when no more than `limit` bytes are in the send queue.
+    fn poll_queued(&self, cx: &mut Context<'_>, pause: &mut Option<Pause>, limit: usize) -> Poll<Result<(), Error>> {
         loop {
             if let Some(e) = self.stream()?.take_error().map_err(error)? {
                 self.fail(e);
             }
             self.failed()?;
-            if done() {
-                return Ok(());
+            if self.queued() <= limit {
+                *pause = None;
+                return Poll::Ready(Ok(()));
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LOOK_AGAIN_AT_MOST);
+            ready!(pause.get_or_insert_with(Pause::new).poll(cx));
         }
+    }
+
+    async fn flush(&self) -> Result<(), Error> {
+        let mut pause = None;
+        poll_fn(|cx| self.poll_queued(cx, &mut pause, 0)).await
+    }
+
+    async fn acknowledged(&self, limit: usize) -> Result<(), Error> {
+        let mut pause = None;
+        let limit = limit.saturating_add(usize::from(self.finished.get()));
+        poll_fn(|cx| self.poll_queued(cx, &mut pause, limit)).await
     }
 
     fn finish(&self) -> Result<(), Error> {
@@ -220,6 +274,16 @@ impl Drop for Connection {
     }
 }
 
+impl TcpSocket {
+    /// A connection that has been accepted.
+    ///
+    /// # Errors
+    /// Its peer has gone already.
+    pub(super) fn accepted(stream: TcpStream, config: &super::HostConfig) -> Result<Self, Error> {
+        Connection::new(stream, config).map(Self)
+    }
+}
+
 #[cfg(test)]
 impl TcpSocket {
     pub(super) fn options(&self) -> SockRef<'_> {
@@ -228,7 +292,7 @@ impl TcpSocket {
 }
 
 impl HostNet {
-    async fn connected(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
+    pub(super) async fn connected(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
         check_remote(remote)?;
         let mut local = self.narrowed(unspecified_like(remote));
         local.set_port(options.local_port);
@@ -251,30 +315,6 @@ impl HostNet {
     }
 }
 
-impl TcpStack for HostNet {
-    type Socket = TcpSocket;
-    type Listener = TcpListener;
-
-    async fn connect_with(&self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
-        self.connected(remote, options).await
-    }
-
-    async fn listen(&self, local: SocketAddr, backlog: usize) -> Result<TcpListener, Error> {
-        if backlog == 0 {
-            return Err(Error::InvalidInput);
-        }
-        let local = self.narrowed(local);
-        let socket = self.socket(local, Type::STREAM)?;
-        // For a port whose former connections are still in TIME-WAIT. Linux lets no two listeners share by it.
-        socket.set_reuse_address(true).map_err(error)?;
-        socket.bind(&local.into()).map_err(error)?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(error)?;
-        let listener = TokioListener::from_std(socket.into()).map_err(error)?;
-        let local = listener.local_addr().map_err(error)?;
-        Ok(TcpListener { listener, local, net: self.clone() })
-    }
-}
-
 impl TcpConnect for HostNet {
     type Error = Error;
     type Connection<'a> = TcpSocket;
@@ -284,44 +324,11 @@ impl TcpConnect for HostNet {
     }
 }
 
-/// A listening TCP port of the computer.
-#[derive(Debug)]
-pub struct TcpListener {
-    listener: TokioListener,
-    local: SocketAddr,
-    net: HostNet,
-}
-
-impl nal::TcpListener for TcpListener {
-    type Socket = TcpSocket;
-
-    async fn accept(&mut self) -> Result<TcpSocket, Error> {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => match Connection::new(stream, &self.net.0.config) {
-                    Ok(connection) => return Ok(TcpSocket(connection)),
-                    // Its peer has gone already.
-                    Err(e) => log::debug!("connection lost before it was accepted: {e}"),
-                },
-                Err(e) => match error(e) {
-                    Error::NoFreeSocket => sleep(NO_DESCRIPTOR).await,
-                    Error::InvalidInput | Error::Closed => return Err(Error::Closed),
-                    e => log::debug!("connection lost before it was accepted: {e}"),
-                },
-            }
-        }
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-}
-
 macro_rules! reading {
     ($type:ty) => {
         impl Read for $type {
             async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-                self.0.read(buffer).await
+                poll_fn(|cx| self.0.poll_read(cx, buffer)).await
             }
         }
 
@@ -333,7 +340,7 @@ macro_rules! reading {
 
         impl nal::TcpRead for $type {
             async fn readable(&mut self) -> Result<(), Error> {
-                self.0.ready(Interest::READABLE, PollFlags::POLLIN).await
+                poll_fn(|cx| self.0.poll_readable(cx)).await
             }
         }
     };
@@ -343,11 +350,11 @@ macro_rules! writing {
     ($type:ty) => {
         impl Write for $type {
             async fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
-                self.0.write(data).await
+                poll_fn(|cx| self.0.poll_write(cx, data)).await
             }
 
             async fn flush(&mut self) -> Result<(), Error> {
-                self.0.until(|| self.0.queued() == 0).await
+                self.0.flush().await
             }
         }
 
@@ -359,7 +366,7 @@ macro_rules! writing {
 
         impl nal::TcpWrite for $type {
             async fn writable(&mut self) -> Result<(), Error> {
-                self.0.ready(Interest::WRITABLE, PollFlags::POLLOUT).await
+                poll_fn(|cx| self.0.poll_writable(cx)).await
             }
 
             fn unacknowledged(&self) -> usize {
@@ -367,7 +374,7 @@ macro_rules! writing {
             }
 
             async fn acknowledged(&mut self, limit: usize) -> Result<(), Error> {
-                self.0.until(|| self.0.unacknowledged() <= limit).await
+                self.0.acknowledged(limit).await
             }
 
             async fn finish(&mut self) -> Result<(), Error> {
@@ -393,6 +400,35 @@ reading!(TcpSocket);
 reading!(TcpReader<'_>);
 writing!(TcpSocket);
 writing!(TcpWriter<'_>);
+
+impl nal::ByteStream for TcpSocket {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        self.0.poll_read(cx, buffer)
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_readable(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
+        self.0.poll_write(cx, data)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut pause = self.0.pause.take();
+        let result = self.0.poll_queued(cx, &mut pause, 0);
+        self.0.pause = pause;
+        result
+    }
+
+    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(self.0.finish())
+    }
+
+    fn reset(&mut self) {
+        nal::TcpSocket::abort(self);
+    }
+}
 
 impl nal::TcpSocket for TcpSocket {
     type Reader<'a> = TcpReader<'a>;

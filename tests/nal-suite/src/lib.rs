@@ -5,15 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // these are tests
 #![allow(async_fn_in_trait)]
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Waker};
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Timer};
 use net_core::Error;
 use net_core::nal::{
-    ConnectOptions, ConnectedUdp, Multicast, Net, Read, ReadReady, TcpListener, TcpRead, TcpSocket, TcpStack, TcpWrite,
-    UdpBind, UdpSocket, UdpStack, UnconnectedUdp, Write, WriteReady,
+    ByteStream, ConnectOptions, ConnectedUdp, Multicast, Net, Read, ReadReady, TcpListener, TcpRead, TcpSocket,
+    TcpStack, TcpWrite, UdpBind, UdpSocket, UdpStack, UnconnectedUdp, Write, WriteReady,
 };
 
 /// All of it, one after the other.
@@ -42,6 +44,10 @@ where
     tcp_options(server, client, ip).await;
     println!("tcp_readiness_and_cancelling");
     tcp_readiness_and_cancelling(server, client, ip).await;
+    println!("tcp_polled");
+    tcp_polled(server, client, ip).await;
+    println!("tcp_pending");
+    tcp_pending(server, client, ip).await;
     println!("tcp_drop_delivers");
     tcp_drop_delivers(server, client, ip).await;
     println!("udp_addresses");
@@ -250,6 +256,67 @@ pub async fn tcp_readiness_and_cancelling<A: TcpStack, B: TcpStack>(server: &A, 
         }
     };
     assert!(matches!(select(c.writable(), read).await, Either::First(Ok(()))));
+}
+
+/// A connection behind `dyn`, polled: the same as by its async methods.
+pub async fn tcp_polled<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr) {
+    async fn read(stream: &mut dyn ByteStream, buffer: &mut [u8]) -> Result<usize, Error> {
+        poll_fn(|cx| stream.poll_read(cx, buffer)).await
+    }
+    async fn send(stream: &mut dyn ByteStream, mut data: &[u8]) {
+        while !data.is_empty() {
+            let n = poll_fn(|cx| stream.poll_write(cx, data)).await.unwrap();
+            assert!(n > 0);
+            data = &data[n..];
+        }
+        assert_eq!(poll_fn(|cx| stream.poll_flush(cx)).await, Ok(()));
+    }
+    let (mut a, mut c) = connection(server, client, ip).await;
+    let mut buffer = [0; 1000];
+    {
+        let (a, c): (&mut dyn ByteStream, &mut dyn ByteStream) = (&mut a, &mut c);
+        // Of two tasks the one that polled last is woken.
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(a.poll_readable(&mut nobody).is_pending() && a.poll_read(&mut nobody, &mut buffer).is_pending());
+        let (readable, ()) = join(poll_fn(|cx| a.poll_readable(cx)), send(c, b"here")).await;
+        assert_eq!((readable, read(a, &mut buffer).await), (Ok(()), Ok(4)));
+        assert_eq!((read(a, &mut []).await, poll_fn(|cx| a.poll_write(cx, &[])).await), (Ok(0), Ok(0)));
+        let receive = async {
+            let mut all = Vec::new();
+            while all.len() < 50_000 {
+                let n = read(a, &mut buffer).await.unwrap();
+                all.extend_from_slice(&buffer[..n]);
+            }
+            all
+        };
+        assert!(join(receive, send(c, &pattern(50_000))).await.0 == pattern(50_000));
+        assert_eq!(poll_fn(|cx| c.poll_finish(cx)).await, Ok(()));
+        assert_eq!(poll_fn(|cx| c.poll_write(cx, b"more")).await, Err(Error::Closed));
+        assert_eq!(poll_fn(|cx| a.poll_readable(cx)).await, Ok(()));
+        assert_eq!(read(a, &mut buffer).await, Ok(0));
+        assert_eq!(poll_fn(|cx| c.poll_flush(cx)).await, Ok(()), "the FIN is acknowledged too");
+        a.reset();
+        assert_eq!(read(a, &mut buffer).await, Err(Error::Aborted));
+        assert_eq!(poll_fn(|cx| a.poll_write(cx, b"x")).await, Err(Error::Aborted));
+        assert_eq!(poll_fn(|cx| a.poll_flush(cx)).await, Err(Error::Aborted));
+        assert_eq!(read(c, &mut buffer).await, Err(Error::Reset));
+    }
+}
+
+/// A listener tells that somebody wants to connect, as often as it is asked, without taking the connection.
+pub async fn tcp_pending<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr) {
+    let (mut listener, address) = listener(server, ip).await;
+    for _ in 0..2 {
+        let early = select(listener.pending(), Timer::after(Duration::from_millis(5))).await;
+        assert!(matches!(early, Either::Second(())), "nobody connects");
+    }
+    let (pending, connected) = join(listener.pending(), client.connect(address)).await;
+    let connected = connected.unwrap();
+    assert_eq!((pending, listener.pending().await), (Ok(()), Ok(())));
+    let accepted = listener.accept().await.unwrap();
+    assert_eq!(accepted.peer_addr(), connected.local_addr());
+    let late = select(listener.pending(), Timer::after(Duration::from_millis(5))).await;
+    assert!(matches!(late, Either::Second(())), "nobody else connects");
 }
 
 /// A dropped socket delivers what was written.

@@ -52,7 +52,6 @@ pub fn last_event_id<'c>(request: &Request<'c>) -> Option<&'c str> {
 }
 
 /// A response in `text/event-stream`. Every call sends at once what it writes.
-#[derive(Debug)]
 pub struct EventStream<'c> {
     writer: BodyWriter<'c>,
 }
@@ -197,6 +196,7 @@ mod tests {
     use std::string::{String, ToString};
     use std::vec::Vec;
 
+    use super::super::testing::talk;
     use super::*;
 
     fn message(event: &Event<'_>) -> String {
@@ -282,5 +282,61 @@ mod tests {
         let comment = Lines { name: "", text: format_args!("still\nhere") }.to_string();
         assert_eq!(comment, ": still\n: here\n");
         assert!(interpret(&(comment + "\n")).is_empty());
+    }
+
+    async fn two_events(request: Request<'_>, response: Response<'_>) -> Outcome {
+        let mut events = EventStream::start(response).await?;
+        let last = last_event_id(&request).unwrap_or("none");
+        events.send(&Event { id: Some("8"), ..Event::new(last) }).await?;
+        events.comment("still here").await?;
+        events.print(Some("sum"), format_args!("{}\n{}", 1 + 1, 2 + 2)).await?;
+        events.finish().await
+    }
+
+    #[test]
+    fn events_are_sent_one_by_one() {
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 7\r\n\r\n";
+        let client = talk(&two_events, [request]);
+        let text = client.text();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+        assert!(head.contains("\r\nCache-Control: no-store\r\n"), "{head}");
+        let chunks = ["id: 8\ndata: 7\n\n", ": still here\n\n", "event: sum\ndata: 2\ndata: 4\n\n"];
+        let expected: String = chunks.iter().map(|chunk| std::format!("{:04x}\r\n{chunk}\r\n", chunk.len())).collect();
+        assert_eq!(body, expected + "0\r\n\r\n");
+        assert_eq!(client.writes.len(), 5, "the head, each event, the end");
+    }
+
+    #[test]
+    fn without_chunks_the_stream_ends_with_the_connection() {
+        let client = talk(&two_events, ["GET / HTTP/1.0\r\n\r\n"]);
+        let text = client.text();
+        let events = interpret(text.split_once("\r\n\r\n").unwrap().1);
+        let event = |name: &str, data: &str| (name.to_string(), data.to_string(), "8".to_string());
+        assert_eq!(events, [event("", "none"), event("sum", "2\n4")]);
+        assert!(!client.is_reset);
+    }
+
+    #[test]
+    fn h13_head_gets_the_same_fields_and_ends() {
+        let head = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let client = talk(&two_events, [head, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"]);
+        let text = client.text();
+        let (first, second) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(first, second.split_once("\r\n\r\n").unwrap().0);
+        assert_eq!(client.stats.requests, 2);
+        assert!(!client.is_reset);
+    }
+
+    #[test]
+    fn h20_a_name_cannot_end_its_event() {
+        let handler = async |_: Request<'_>, response: Response<'_>| {
+            let mut events = EventStream::start(response).await?;
+            events.print(Some("a\ndata: forged"), format_args!("")).await?;
+            events.finish().await
+        };
+        let client = talk(&handler, ["GET / HTTP/1.1\r\nHost: x\r\n\r\n"]);
+        assert!(!client.text().contains("forged"));
+        assert!(client.is_reset);
     }
 }

@@ -225,3 +225,6 @@ fn lossy<const N: usize>(bytes: &[u8]) -> Option<String<N>> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

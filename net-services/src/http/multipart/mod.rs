@@ -40,8 +40,6 @@
 //! The parser is the crate `nostd-multipart`, the one that streams without a heap; `multer` and `multiparty` need `std`.
 
 mod decoder;
-#[cfg(test)]
-mod tests;
 
 use super::form::{has_media_type, unsupported};
 use super::{Body, Error, Request};
@@ -69,7 +67,7 @@ const PARTS: usize = 32;
 /// | header of a part | 8 lines of 384 bytes | 431 |
 /// | whole body | [`Body::limit`] | 413 |
 ///
-/// The connection's buffer must have 84 bytes left behind the request's head.
+/// Any buffer that a connection can have is large enough, however long the head of the request.
 pub struct Multipart<'r, 'c> {
     body: &'r mut Body<'c>,
     decoder: Decoder<'c>,
@@ -112,7 +110,6 @@ impl<'r, 'c> Multipart<'r, 'c> {
     /// # Errors
     /// - [`Error::BadRequest`] for a body that is no form, and one that ends too early.
     /// - [`Error::Status`] and [`Error::BadRequest`] for what is beyond a limit, see above.
-    /// - [`Error::BufferTooSmall`] when the connection's buffer has too little left.
     /// - Those of [`Body::fill_buf`].
     #[allow(clippy::should_implement_trait)] // it is async
     pub async fn next(&mut self) -> Result<Option<Part<'_, 'r, 'c>>, Error> {
@@ -290,3 +287,6 @@ impl embedded_io_async::BufRead for Part<'_, '_, '_> {
         Part::consume(self, n);
     }
 }
+
+#[cfg(test)]
+mod tests;

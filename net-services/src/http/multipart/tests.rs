@@ -1,436 +1,230 @@
-//! Bodies as clients make them, cut every way, and wrong ones (H-19).
+//! Uploads through the whole server (H-19).
 
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{format, vec};
 
-use super::super::{Error, Status};
-use super::decoder::{Decoder, Step};
-use super::{CONTENT_TYPE, FILE_NAME, NAME, PARTS};
+use super::super::testing::{Client, Then, serve_with, talk};
+use super::super::{Config, LEAST_BUFFER, Outcome, Response, Status};
+use super::decoder::tests::{body, clients};
+use super::*;
 
-/// What the decoder must never need more of to go on: the longest boundary and 14 bytes.
-const WINDOW: usize = 84;
-
-/// A part as it was found: name, file name, type and content.
-type Found = (String, Option<String>, Option<String>, Vec<u8>);
-
-fn found(name: &str, file_name: Option<&str>, content_type: Option<&str>, content: &[u8]) -> Found {
-    (name.to_string(), file_name.map(str::to_string), content_type.map(str::to_string), content.to_vec())
-}
-
-/// A body: each part is its header lines and its content.
-fn body(boundary: &str, parts: &[(&[&str], &[u8])]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (lines, content) in parts {
-        body.extend_from_slice(format!("--{boundary}\r\n{}\r\n\r\n", lines.join("\r\n")).as_bytes());
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
+/// Tells what it found, as `{:?}` does.
+async fn list(mut request: Request<'_>, response: Response<'_>) -> Outcome {
+    let mut form = Multipart::new(&mut request)?;
+    let mut all = Vec::new();
+    while let Some(mut part) = form.next().await? {
+        let mut content = [0; 1000];
+        let content = part.read_all(&mut content).await?.to_vec();
+        let text = |text: Option<&str>| text.map(str::to_string);
+        all.push((part.name().to_string(), text(part.file_name()), text(part.content_type()), content));
     }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body
+    assert!(form.next().await?.is_none(), "the end stays the end");
+    response.text(&format!("{all:?}")).await
 }
 
-/// Decodes `body`, which arrives in pieces of these lengths, again and again, through a window that holds no more than
-/// is needed.
-fn decode(content_type: &str, body: &[u8], pieces: &[usize]) -> Result<Vec<Found>, Error> {
-    let mut decoder = Decoder::new(content_type, PARTS)?;
-    let (mut all, mut current): (Vec<Found>, Option<Found>) = (Vec::new(), None);
-    let (mut start, mut end) = (0, 0);
-    let mut pieces = pieces.iter().cycle();
-    loop {
-        match decoder.next(&body[start..end], end == body.len())? {
-            Step::More { skip } => {
-                assert!(end < body.len(), "there is no more");
-                start += skip;
-                assert!(end - start < WINDOW, "{} bytes held back", end - start);
-                end = body.len().min(end + pieces.next().unwrap());
-            }
-            Step::Part { skip } => {
-                assert!(current.is_none());
-                start += skip;
-                let head = decoder.head();
-                let (file_name, content_type) = (head.file_name.as_deref(), head.content_type.as_deref());
-                current = Some(found(&head.name, file_name, content_type, b""));
-            }
-            Step::Data { length } => {
-                assert!(length > 0);
-                current.as_mut().unwrap().3.extend_from_slice(&body[start..start + length]);
-                start += length;
-            }
-            Step::PartEnd { skip } => {
-                start += skip;
-                all.push(current.take().unwrap());
-            }
-            Step::End { .. } => {
-                assert!(current.is_none());
-                return Ok(all);
-            }
-        }
+fn post(content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+fn post_in_chunks(content_type: &str, body: &[u8], length: usize) -> Vec<u8> {
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    let mut all = format!("{head}Content-Type: {content_type}\r\n\r\n").into_bytes();
+    for chunk in body.chunks(length) {
+        all.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        all.extend_from_slice(chunk);
+        all.extend_from_slice(b"\r\n");
     }
+    all.extend_from_slice(b"0\r\n\r\n");
+    all
 }
 
-/// A client's `Content-Type`, its body, and what is in it.
-type Recording = (&'static str, Vec<u8>, Vec<Found>);
-
-/// What real clients send: header lines, escapes and boundaries as these versions wrote them.
-fn clients() -> Vec<Recording> {
-    vec![curl(), curl_with_backslashes(), requests(), undici(), chromium(), python_email()]
+/// The bodies of the responses.
+fn bodies(client: &Client) -> Vec<String> {
+    client.text().split("HTTP/1.1 ").skip(1).map(|r| r.split_once("\r\n\r\n").unwrap().1.to_string()).collect()
 }
 
-/// curl 7.88: `-F text=val -F 'file=@a b.txt' -F 'odd=@q"ü.bin' -F 'empty=@empty;type=image/png' -F 'q"uote=x'`.
-fn curl() -> Recording {
-    let binary = b"\x00\r\n--\r\n\r\n--------------------------e20bd2a4ecb697f\xff\r";
-    let parts: [(&[&str], &[u8]); 5] = [
-        (&["Content-Disposition: form-data; name=\"text\""], b"val"),
-        (
-            &["Content-Disposition: form-data; name=\"file\"; filename=\"a b.txt\"", "Content-Type: text/plain"],
-            b"hello\r\n",
-        ),
-        (
-            &[
-                "Content-Disposition: form-data; name=\"odd\"; filename=\"q%22ü.bin\"",
-                "Content-Type: application/octet-stream",
-            ],
-            binary,
-        ),
-        (&["Content-Disposition: form-data; name=\"empty\"; filename=\"empty\"", "Content-Type: image/png"], b""),
-        (&["Content-Disposition: form-data; name=\"q%22uote\""], b"x"),
-    ];
-    let expected = vec![
-        found("text", None, None, b"val"),
-        found("file", Some("a b.txt"), Some("text/plain"), b"hello\r\n"),
-        found("odd", Some("q\"ü.bin"), Some("application/octet-stream"), binary),
-        found("empty", Some("empty"), Some("image/png"), b""),
-        found("q\"uote", None, None, b"x"),
-    ];
-    let content_type = "multipart/form-data; boundary=------------------------e20bd2a4ecb697f2";
-    (content_type, body("------------------------e20bd2a4ecb697f2", &parts), expected)
-}
-
-/// curl 7.88 with `--form-escape`, and curl before 7.81: backslashes instead of `%22`.
-fn curl_with_backslashes() -> Recording {
-    let parts: [(&[&str], &[u8]); 2] = [
-        (&["Content-Disposition: form-data; name=\"q\\\"uote\\\\\""], b"x"),
-        (&["Content-Disposition: form-data; name=\"f\"; filename=\"a\\\"b.png\"", "Content-Type: image/png"], b"\r\n"),
-    ];
-    let expected = vec![found("q\"uote\\", None, None, b"x"), found("f", Some("a\"b.png"), Some("image/png"), b"\r\n")];
-    let content_type = "multipart/form-data; boundary=------------------------d307450146ca3c00";
-    (content_type, body("------------------------d307450146ca3c00", &parts), expected)
-}
-
-/// Python's requests 2.34 on urllib3 2.7: no type for a file whose name tells none.
-fn requests() -> Recording {
-    let parts: [(&[&str], &[u8]); 3] = [
-        (&["Content-Disposition: form-data; name=\"n%22q\""], "välue".as_bytes()),
-        (
-            &["Content-Disposition: form-data; name=\"file\"; filename=\"ü %22x%22.txt\"", "Content-Type: text/plain"],
-            b"data",
-        ),
-        (&["Content-Disposition: form-data; name=\"f2\"; filename=\"empty\""], b""),
-    ];
-    let expected = vec![
-        found("n\"q", None, None, "välue".as_bytes()),
-        found("file", Some("ü \"x\".txt"), Some("text/plain"), b"data"),
-        found("f2", Some("empty"), None, b""),
-    ];
-    let content_type = "multipart/form-data; boundary=99f224f865ce58b5877125bf014461c7";
-    (content_type, body("99f224f865ce58b5877125bf014461c7", &parts), expected)
-}
-
-/// Node 20's `FormData`: line ends in names, and a blob without a name.
-fn undici() -> Recording {
-    let parts: [(&[&str], &[u8]); 3] = [
-        (&["Content-Disposition: form-data; name=\"name\""], b"two\r\nlines"),
-        (&["Content-Disposition: form-data; name=\"q%22n%0D%0A\""], b"1"),
-        (&["Content-Disposition: form-data; name=\"e\"", "Content-Type: application/octet-stream"], b""),
-    ];
-    let expected = vec![
-        found("name", None, None, b"two\r\nlines"),
-        found("q\"n\r\n", None, None, b"1"),
-        found("e", None, Some("application/octet-stream"), b""),
-    ];
-    let content_type = "multipart/form-data; boundary=----formdata-undici-065663623294";
-    (content_type, body("----formdata-undici-065663623294", &parts), expected)
-}
-
-/// A browser's form: `<input type=file>` in which nothing was chosen, and one with a file.
-fn chromium() -> Recording {
-    let none =
-        ["Content-Disposition: form-data; name=\"none\"; filename=\"\"", "Content-Type: application/octet-stream"];
-    let image = ["Content-Disposition: form-data; name=\"image\"; filename=\"100%.jpg\"", "Content-Type: image/jpeg"];
-    let parts: [(&[&str], &[u8]); 2] = [(&none, b""), (&image, b"\xff\xd8\xff\xe0\r\r\n\n-\r\n--\r\n----WebKit")];
-    let expected = vec![
-        found("none", Some(""), Some("application/octet-stream"), b""),
-        found("image", Some("100%.jpg"), Some("image/jpeg"), parts[1].1),
-    ];
-    let content_type = "multipart/form-data; boundary=----WebKitFormBoundaryx3Qe0Z7yKqB1mVbA";
-    (content_type, body("----WebKitFormBoundaryx3Qe0Z7yKqB1mVbA", &parts), expected)
-}
-
-/// Python 3's `email` package: a quoted boundary, many header fields, the extended form of a file name.
-fn python_email() -> Recording {
-    let text = [
-        "Content-Type: text/plain; charset=\"us-ascii\"",
-        "MIME-Version: 1.0",
-        "Content-Transfer-Encoding: 7bit",
-        "Content-Disposition: form-data; name=\"name\"",
-    ];
-    let file = [
-        "Content-Type: application/octet-stream",
-        "MIME-Version: 1.0",
-        "Content-Disposition: form-data; name=\"file\"; filename*=utf-8''%C3%BC%20x.bin",
-    ];
-    let parts: [(&[&str], &[u8]); 2] = [(&text, b"hello"), (&file, b"\x00\x01")];
-    let expected = vec![
-        found("name", None, Some("text/plain; charset=\"us-ascii\""), b"hello"),
-        found("file", Some("ü x.bin"), Some("application/octet-stream"), b"\x00\x01"),
-    ];
-    let content_type = "multipart/form-data; boundary=\"===============5760760412494955503==\"";
-    (content_type, body("===============5760760412494955503==", &parts), expected)
+/// The status of the only response.
+fn status(client: &Client) -> u16 {
+    client.text().get(9..12).unwrap().parse().unwrap()
 }
 
 #[test]
-fn h19_what_clients_send_is_read_however_it_is_cut() {
+fn h19_what_clients_send_arrives_however_it_is_cut() {
     for (content_type, body, expected) in clients() {
-        assert_eq!(decode(content_type, &body, &[body.len()]).unwrap(), expected, "{content_type}");
-        for length in 1..200 {
-            assert_eq!(decode(content_type, &body, &[length]).unwrap(), expected, "{content_type} in {length}s");
+        let (expected, request) = (format!("{expected:?}"), post(content_type, &body));
+        for cut in 0..request.len() {
+            // The same again on the same connection: nothing is left over.
+            let client = talk(&list, [&request[..cut], &request[cut..], &request]);
+            assert_eq!(bodies(&client), [expected.as_str(), &expected], "{content_type} cut at {cut}");
         }
-        for cut in 1..body.len() {
-            let pieces = [cut, body.len() - cut];
-            assert_eq!(decode(content_type, &body, &pieces).unwrap(), expected, "{content_type} cut at {cut}");
-        }
-    }
-}
-
-const SIMPLE: &str = "Multipart/Form-Data; charset=utf-8; BOUNDARY=B";
-
-/// One part with these header lines and some content.
-fn part(lines: &[&str]) -> Vec<u8> {
-    body("B", &[(lines, b"content")])
-}
-
-/// One part with this `Content-Disposition`.
-fn disposition(value: &str) -> Result<Found, Error> {
-    let line = format!("content-disposition:{value}");
-    let mut parts = decode(SIMPLE, &part(&[&line]), &[1000])?;
-    assert_eq!(parts.len(), 1);
-    Ok(parts.remove(0))
-}
-
-#[test]
-fn what_is_almost_a_boundary_is_content() {
-    let contents: [&[u8]; 12] = [
-        b"--B",
-        b"\n--B--\r\n",
-        b"\r--B\r\n",
-        b"\r\n-B",
-        b"\r\n--b--",
-        b"\r\n--BB\r\n",
-        b"\r\n--B-\r\n",
-        b"\r\n--B -- ",
-        b"\r\n--B\n",
-        b"\r\r\n--\r\n--B\r\r\n",
-        b"\r\n--B \t \t \t \t \t\r\n",
-        b"--B\r\n\r\n--Bx",
-    ];
-    for content in contents {
-        let body = body("B", &[(&["Content-Disposition: form-data; name=a"], content)]);
-        for length in 1..body.len() {
-            let expected = [found("a", None, None, content)];
-            assert_eq!(decode(SIMPLE, &body, &[length]).unwrap(), expected, "{}", content.escape_ascii());
+        for length in [1, 2, 3, 16, 83, 84, 85, 1000] {
+            let request = post_in_chunks(content_type, &body, length);
+            let client = talk(&list, [request.as_slice(), &request]);
+            assert_eq!(bodies(&client), [expected.as_str(), &expected], "{content_type} in chunks of {length}");
         }
     }
 }
 
 #[test]
-fn what_is_around_the_parts_is_no_content() {
-    // RFC 2046 section 5.1.1: preamble, epilogue, padding behind a boundary; and a form without parts.
-    let inner = part(&["Content-Disposition: form-data; name=a"]);
-    let text = String::from_utf8(inner).unwrap();
-    let padded = text.replacen("--B\r\n", "--B \t\r\n", 1);
-    for body in [format!("preamble\r\n{text}"), format!("\r\n{text}"), format!("{text}--B\r\n\r\n"), padded] {
-        for length in [1, 7, 1000] {
-            let expected = [found("a", None, None, b"content")];
-            assert_eq!(decode(SIMPLE, body.as_bytes(), &[length]).unwrap(), expected, "{body:?}");
+fn h19_the_smallest_buffer_with_the_largest_head_is_enough() {
+    for (content_type, body, expected) in clients() {
+        for mut request in [post(content_type, &body), post_in_chunks(content_type, &body, 5)] {
+            // A quarter of the buffer and at least 256 bytes of it are for the response, and 128 are kept for the body.
+            let head = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+            let fill = LEAST_BUFFER - 256 - 128 - head - "X: \r\n".len();
+            let field = format!("X: {}\r\n", "x".repeat(fill));
+            request.splice(head - 2..head - 2, field.bytes());
+            let client = Client::new(request.chunks(50), Then::Finish);
+            let client = virtual_time::block_on(serve_with(&list, &Config::new(), LEAST_BUFFER, client));
+            assert_eq!(bodies(&client), [format!("{expected:?}")]);
         }
     }
-    assert!(decode(SIMPLE, b"--B--", &[1]).unwrap().is_empty());
-    assert!(decode(SIMPLE, b"--B--\r\n", &[9]).unwrap().is_empty());
 }
 
-#[test]
-fn a_boundary_must_be_one() {
-    let longest = "b".repeat(70);
-    for good in ["B", "\"B\"", "\"a b'()+_,-./:=?\"", &longest] {
-        assert!(Decoder::new(&format!("multipart/form-data; boundary={good}"), 1).is_ok(), "{good}");
-    }
-    let too_long = "b".repeat(71);
-    for bad in ["", "\"\"", "\"B", "\"B \"", "a@b", "a b", &too_long] {
-        let error = Decoder::new(&format!("multipart/form-data; boundary={bad}"), 1).err().unwrap();
-        assert_eq!(error.status(), Status::BAD_REQUEST, "{bad}");
-    }
-    assert!(Decoder::new("multipart/form-data", 1).is_err());
-}
+const PARTS_OF_FOUR: [(&[&str], &[u8]); 4] = [
+    (&["Content-Disposition: form-data; name=a"], b"first"),
+    (&["Content-Disposition: form-data; name=b; filename=x"], b"second, which is a little longer"),
+    (&["Content-Disposition: form-data; name=c"], b""),
+    (&["Content-Disposition: form-data; name=d"], b"last"),
+];
 
 #[test]
-fn file_names_are_only_names() {
-    for (sent, expected) in [
-        ("\"C:\\Users\\me\\photo.jpg\"", "photo.jpg"),
-        ("\"\\\\server\\share\\x.txt\"", "x.txt"),
-        ("\"../../etc/passwd\"", "passwd"),
-        ("\"/etc/\"", ""),
-        ("\"..\"", ""),
-        ("\"a/..\"", ""),
-        ("\".\"", ""),
-        ("\"a%0D%0Ab\"", "a__b"),
-        ("\"a\u{7f}\u{85}\x00b\"", "a___b"),
-        ("plain.txt", "plain.txt"),
-        ("with space.txt", "with space.txt"),
-    ] {
-        let part = disposition(&format!("form-data; name=\"f\"; filename={sent}")).unwrap();
-        assert_eq!(part.1.unwrap(), expected, "{sent}");
+fn what_is_not_read_is_skipped() {
+    // Of each part only so many bytes are read.
+    async fn some(mut request: Request<'_>, response: Response<'_>) -> Outcome {
+        let appetite = request.query_field("n").unwrap().parse()?;
+        let mut form = Multipart::new(&mut request)?;
+        let mut all = String::new();
+        while let Some(mut part) = form.next().await? {
+            let mut buffer = [0; 100];
+            let n = part.read(&mut buffer[..appetite]).await?;
+            all += &format!("{}={}&", part.name(), core::str::from_utf8(&buffer[..n]).unwrap());
+        }
+        response.text(&all).await
+    }
+    for (appetite, expected) in
+        [(0, "a=&b=&c=&d=&"), (1, "a=f&b=s&c=&d=l&"), (100, "a=first&b=second, which is a little longer&c=&d=last&")]
+    {
+        let request = post("multipart/form-data; boundary=B", &body("B", &PARTS_OF_FOUR));
+        let request = String::from_utf8(request).unwrap().replacen("/ HTTP", &format!("/?n={appetite} HTTP"), 1);
+        assert_eq!(bodies(&talk(&some, [request])), [expected]);
     }
 }
 
 #[test]
-fn the_extended_file_name_goes_first() {
-    // RFC 6266 section 4.3, RFC 8187.
-    let both = "form-data; filename=\"EUR.txt\"; name=f; filename*=UTF-8'en'%e2%82%ac.txt";
-    assert_eq!(disposition(both).unwrap().1.unwrap(), "€.txt");
-    let up = "form-data; name=f; filename*=utf-8''..%2f..%5Cx";
-    assert_eq!(disposition(up).unwrap().1.unwrap(), "x");
-    // Another encoding, with and without something else to take.
-    let latin = "form-data; name=f; filename*=iso-8859-1''%a3; filename=pound";
-    assert_eq!(disposition(latin).unwrap().1.unwrap(), "pound");
-    assert_eq!(disposition("form-data; name=f; filename*=iso-8859-1''%a3").unwrap_err().status().code(), 400);
-    assert_eq!(disposition("form-data; name=f; filename*=x").unwrap_err().status().code(), 400);
-}
-
-#[test]
-fn names_that_are_no_utf8_are_replaced() {
-    let mut body = part(&["Content-Disposition: form-data; name=\"n?\"; filename=\"f?g\""]);
-    for byte in body.iter_mut().filter(|byte| **byte == b'?') {
-        *byte = 0xe9;
-    }
-    let expected = [found("n\u{fffd}", Some("f\u{fffd}g"), None, b"content")];
-    assert_eq!(decode(SIMPLE, &body, &[5]).unwrap(), expected);
-}
-
-#[test]
-fn limits_are_exact() {
-    let (name, file) = ("n".repeat(NAME), "f".repeat(FILE_NAME));
-    let both = disposition(&format!("form-data; name=\"{name}\"; filename=\"/{file}\"")).unwrap();
-    assert_eq!((both.0, both.1.unwrap()), (name.clone(), file.clone()));
-    let error = disposition(&format!("form-data; name=\"{name}n\"")).unwrap_err();
-    assert_eq!(error, Error::BadRequest("a part's name is too long"));
-    let error = disposition(&format!("form-data; name=n; filename=\"{file}f\"")).unwrap_err();
-    assert_eq!(error, Error::BadRequest("a part's file name is too long"));
-
-    let named = "Content-Disposition: form-data; name=a";
-    let typed = |n| format!("Content-Type: {}", "t".repeat(n));
-    assert!(decode(SIMPLE, &part(&[named, &typed(CONTENT_TYPE)]), &[99]).is_ok());
-    let error = decode(SIMPLE, &part(&[named, &typed(CONTENT_TYPE + 1)]), &[99]).unwrap_err();
-    assert_eq!(error, Error::BadRequest("a part's type is too long"));
-
-    let line = |n: usize| format!("X: {}", "x".repeat(n - 5));
-    assert!(decode(SIMPLE, &part(&[named, &line(384)]), &[99]).is_ok());
-    let error = decode(SIMPLE, &part(&[named, &line(385)]), &[99]).unwrap_err();
-    assert_eq!(error.status(), Status::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    assert!(decode(SIMPLE, &part(&[[named].as_slice(), &["X: y"; 7]].concat()), &[99]).is_ok());
-    let error = decode(SIMPLE, &part(&[[named].as_slice(), &["X: y"; 8]].concat()), &[99]).unwrap_err();
-    assert_eq!(error.status(), Status::REQUEST_HEADER_FIELDS_TOO_LARGE);
-
-    let many = |n| body("B", &vec![([named].as_slice(), b"".as_slice()); n]);
-    assert_eq!(decode(SIMPLE, &many(PARTS), &[99]).unwrap().len(), PARTS);
-    let error = decode(SIMPLE, &many(PARTS + 1), &[99]).unwrap_err();
-    assert_eq!(error.status(), Status::CONTENT_TOO_LARGE);
-}
-
-#[test]
-fn a_part_that_is_none_is_refused() {
-    let named = "Content-Disposition: form-data; name=a";
-    for lines in [
-        [].as_slice(),
-        &["Content-Type: text/plain"],
-        &["Content-Disposition: form-data"],
-        &["Content-Disposition: attachment; name=a"],
-        &["Content-Disposition: form-data; name=\"a"],
-        &["Content-Disposition: form-data; name"],
-        &["Content-Disposition:"],
-        &[named, named],
-        &[named, "X"],
-        &[named, "X : y"],
-        &[named, " folded"],
-        &[named, "X: a\rb"],
-        &[named, "X: a\nb"],
-    ] {
-        assert_eq!(decode(SIMPLE, &part(lines), &[1000]).unwrap_err().status(), Status::BAD_REQUEST, "{lines:?}");
-    }
-    for encoding in ["7bit", "8BIT", "binary"] {
-        assert!(decode(SIMPLE, &part(&[named, &format!("Content-Transfer-Encoding: {encoding}")]), &[9]).is_ok());
-    }
-    let encoded = part(&[named, "Content-Transfer-Encoding: base64"]);
-    assert_eq!(decode(SIMPLE, &encoded, &[9]).unwrap_err().status(), Status::UNSUPPORTED_MEDIA_TYPE);
-}
-
-#[test]
-fn a_body_that_is_cut_off_is_refused_wherever_it_ends() {
-    let (content_type, body, _) = curl();
-    // The last line end may be missing.
-    for end in 0..body.len() - 2 {
-        let error = decode(content_type, &body[..end], &[64]).unwrap_err();
-        assert_eq!(error.status(), Status::BAD_REQUEST, "{end}");
-    }
-    assert_eq!(decode(content_type, &body[..body.len() - 2], &[64]).unwrap().len(), 5);
-}
-
-/// A small generator of numbers that are always the same.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((self.0 >> 33) as usize) % sides.max(1)
-    }
-
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.roll(4) {
-            let at = self.roll(bytes.len());
-            let until = bytes.len().min(at + 1 + self.roll(40));
-            match self.roll(6) {
-                0 => bytes[at] ^= 1 << self.roll(8),
-                1 => bytes[at] = b"\r\n-\":;=%\\ \0"[self.roll(11)],
-                2 => bytes.insert(at, b"\r\n-\":;=%\\ \0"[self.roll(11)]),
-                3 => drop(bytes.drain(at..until)),
-                4 => {
-                    let copy = bytes[at..until].to_vec();
-                    let to = self.roll(bytes.len());
-                    drop(bytes.splice(to..to, copy));
+fn a_file_larger_than_all_buffers_passes_through() {
+    const LENGTH: usize = 1 << 20;
+    let byte = |i: usize| (i * 7 + (i >> 8) * 13) as u8;
+    let check = async |mut request: Request<'_>, response: Response<'_>| {
+        request.body.limit(2 << 20);
+        let mut form = Multipart::new(&mut request)?;
+        let mut length = 0;
+        while let Some(mut part) = form.next().await? {
+            assert_eq!((part.name(), part.file_name()), ("file", Some("big")));
+            loop {
+                let data = part.fill_buf().await?;
+                if data.is_empty() {
+                    break;
                 }
-                _ => bytes.truncate(at),
+                assert!(data.iter().enumerate().all(|(i, b)| *b == byte(length + i)));
+                // Taken in pieces that are not those in which it came.
+                let n = data.len().min(333);
+                part.consume(n);
+                length += n;
             }
-            if bytes.is_empty() {
-                bytes.push(b'-');
-            }
+            assert!(part.fill_buf().await?.is_empty(), "the end stays the end");
+            part.consume(1000);
         }
+        response.print("text/plain", format_args!("{length}")).await
+    };
+    let content: Vec<u8> = (0..LENGTH).map(byte).collect();
+    let lines: [&str; 1] = ["Content-Disposition: form-data; name=file; filename=big"];
+    let request = post("multipart/form-data; boundary=B", &body("B", &[(&lines, &content)]));
+    let client = Client::new(request.chunks(1460), Then::Finish);
+    let client = virtual_time::block_on(serve_with(&check, &Config::new(), LEAST_BUFFER, client));
+    assert_eq!(bodies(&client), [LENGTH.to_string()]);
+}
+
+#[test]
+fn h19_limits_give_413() {
+    let request = |body: &[u8]| post("multipart/form-data; boundary=B", body);
+    let limited = async |mut request: Request<'_>, response: Response<'_>| {
+        let limits = (request.query_field("body"), request.query_field("parts"));
+        if let Some(limit) = limits.0 {
+            request.body.limit(limit.parse()?);
+        }
+        let mut form = Multipart::new(&mut request)?;
+        if let Some(limit) = limits.1 {
+            form.limit_parts(limit.parse()?);
+        }
+        while let Some(mut part) = form.next().await? {
+            part.read_all(&mut [0; 32]).await?;
+        }
+        response.empty().await
+    };
+    let form = body("B", &PARTS_OF_FOUR);
+    let length = form.len();
+    for (query, expected) in [
+        (String::new(), 200),
+        (format!("?body={length}"), 200),
+        (format!("?body={}", length - 1), 413),
+        ("?parts=4".to_string(), 200),
+        ("?parts=3".to_string(), 413),
+    ] {
+        let request = String::from_utf8(request(&form)).unwrap().replacen("/ HTTP", &format!("/{query} HTTP"), 1);
+        assert_eq!(status(&talk(&limited, [request])), expected, "{query}");
+    }
+    // A field that does not fit into the handler's 32 bytes.
+    let lines: [&str; 1] = ["Content-Disposition: form-data; name=a"];
+    for (n, expected) in [(32, 200), (33, 413)] {
+        let form = body("B", &[(&lines, "x".repeat(n).as_bytes())]);
+        assert_eq!(status(&talk(&limited, [request(&form)])), expected, "{n}");
     }
 }
 
 #[test]
-fn h19_ten_thousand_mutations_end_and_mean_the_same_however_they_are_cut() {
-    let (mut dice, recordings) = (Dice(19), clients());
-    let mut accepted = 0;
-    for i in 0..10_000 {
-        let (content_type, body, _) = &recordings[i % recordings.len()];
-        let mut body = body.clone();
-        dice.mutate(&mut body);
-        let whole = decode(content_type, &body, &[body.len()]);
-        let pieces = [1 + dice.roll(30), 1 + dice.roll(30), 1 + dice.roll(300)];
-        let in_pieces = decode(content_type, &body, &pieces);
-        assert_eq!(whole, in_pieces, "{i}: {}", body.escape_ascii());
-        accepted += usize::from(whole.is_ok());
+fn what_is_no_upload_is_refused() {
+    for (content_type, expected) in [
+        ("multipart/form-data; boundary=B", 200),
+        ("Multipart/Form-Data ; boundary=\"B\"", 200),
+        ("multipart/mixed; boundary=B", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+        ("multipart/form-data", 400),
+        ("multipart/form-data; boundary=", 400),
+        // Not the boundary of this body.
+        ("multipart/form-data; boundary=C", 400),
+    ] {
+        let client = talk(&list, [post(content_type, &body("B", &PARTS_OF_FOUR))]);
+        assert_eq!(status(&client), expected, "{content_type}");
     }
-    // Both ways out are taken often.
-    assert!((1000..9000).contains(&accepted), "{accepted}");
+    assert_eq!(status(&talk(&list, ["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"])), 415);
+    assert_eq!(status(&talk(&list, [post("multipart/form-data; boundary=B", b"")])), 400);
+    // The client closes in the middle.
+    let request = post("multipart/form-data; boundary=B", &body("B", &PARTS_OF_FOUR));
+    let client = talk(&list, [&request[..request.len() - 60]]);
+    assert_ne!(client.text().get(9..12), Some("200"));
+}
+
+#[test]
+fn a_text_must_be_utf8() {
+    let read = async |mut request: Request<'_>, response: Response<'_>| {
+        let mut form = Multipart::new(&mut request)?;
+        let mut part = form.next().await?.ok_or(Error::BadRequest("empty"))?;
+        let mut buffer = [0; 32];
+        let text = part.read_text(&mut buffer).await?;
+        response.text(text).await
+    };
+    let lines: [&str; 1] = ["Content-Disposition: form-data; name=a"];
+    let request = |content| post("multipart/form-data; boundary=B", &body("B", &[(&lines, content)]));
+    assert_eq!(bodies(&talk(&read, [request("ü".as_bytes())])), ["ü"]);
+    assert_eq!(status(&talk(&read, [request(b"\xfc")])), Status::BAD_REQUEST.code());
+}
+
+#[test]
+fn a_form_is_small() {
+    assert!(size_of::<Multipart<'_, '_>>() <= 840, "{}", size_of::<Multipart<'_, '_>>());
 }

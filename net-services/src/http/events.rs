@@ -1,23 +1,4 @@
 //! Server-sent events: a response that goes on, which a page reads with `EventSource` (WHATWG HTML, section 9.2).
-//!
-//! ```no_run
-//! use net_core::time::{Duration, Timer};
-//! use net_services::http::{Event, EventStream, Outcome, Request, Response};
-//! # fn volts() -> f32 { 3.3 }
-//!
-//! async fn measurements(_: Request<'_>, response: Response<'_>) -> Outcome {
-//!     let mut events = EventStream::start(response).await?;
-//!     for _ in 0..3600 {
-//!         events.print(Some("volts"), format_args!("{:.2}", volts())).await?;
-//!         Timer::after(Duration::from_secs(1)).await;
-//!     }
-//!     events.send(&Event { event: Some("end"), ..Event::new("") }).await?;
-//!     events.finish().await
-//! }
-//! ```
-//!
-//! That a client is gone shows when something is written to it. So that its place becomes free, send at least a
-//! [`comment`](EventStream::comment) every minute or so; that also keeps proxies from closing the connection.
 
 use core::fmt::{self, Write as _};
 
@@ -51,7 +32,27 @@ pub fn last_event_id<'c>(request: &Request<'c>) -> Option<&'c str> {
     request.header("last-event-id").filter(|id| !id.is_empty())
 }
 
-/// A response in `text/event-stream`. Every call sends at once what it writes.
+/// A response in `text/event-stream`, which goes on for as long as there is something to tell. Every call sends at once
+/// what it writes.
+///
+/// That a client is gone shows when something is written to it. So that its place becomes free, send at least a
+/// [`comment`](Self::comment) every minute or so; that also keeps proxies from closing the connection.
+///
+/// ```no_run
+/// use net_core::time::{Duration, Timer};
+/// use net_services::http::{Event, EventStream, Outcome, Request, Response};
+/// # fn volts() -> f32 { 3.3 }
+///
+/// async fn measurements(_: Request<'_>, response: Response<'_>) -> Outcome {
+///     let mut events = EventStream::start(response).await?;
+///     for _ in 0..3600 {
+///         events.print(Some("volts"), format_args!("{:.2}", volts())).await?;
+///         Timer::after(Duration::from_secs(1)).await;
+///     }
+///     events.send(&Event { event: Some("end"), ..Event::new("") }).await?;
+///     events.finish().await
+/// }
+/// ```
 pub struct EventStream<'c> {
     writer: BodyWriter<'c>,
 }

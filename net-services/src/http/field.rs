@@ -1,22 +1,4 @@
 //! Names and values of a query or a form, in `application/x-www-form-urlencoded`.
-//!
-//! Nothing is decoded before it is wanted, so there is no buffer to run out of: a [`Field`] borrows the bytes as they
-//! were sent, and decodes while it is compared, displayed, parsed or copied. The rules are those that browsers follow
-//! (WHATWG URL, section 5.1): `+` is a space, and a `%` without two hexadecimal digits behind it is a `%`.
-//!
-//! ```
-//! use net_services::http::Pairs;
-//!
-//! let query = Pairs::new(b"name=B%C3%A4r+%26+Co&volts=3.3&on");
-//! let name = query.get("name").unwrap();
-//! assert_eq!(name, "Bär & Co");
-//! assert_eq!(query.get("volts").unwrap().parse::<f32>(), Ok(3.3));
-//! assert!(query.get("on").unwrap().is_empty());
-//! assert!(query.get("off").is_none());
-//!
-//! let mut buffer = [0; 16];
-//! assert_eq!(name.decode(&mut buffer), Ok("Bär & Co"));
-//! ```
 
 use core::fmt::{self, Write as _};
 use core::str::FromStr;
@@ -30,8 +12,10 @@ const PARSED: usize = 64;
 
 /// A name or a value of a query or a form, as it was sent.
 ///
-/// It compares with text, and displays, as what it stands for. Where that is not UTF-8, it is equal to no text, and
-/// displays `U+FFFD` in place of what is wrong.
+/// It is decoded while it is compared, displayed, parsed or copied; until then there is no buffer to run out of. The
+/// rules are those that browsers follow (WHATWG URL, section 5.1): `+` is a space, and a `%` without two hexadecimal
+/// digits behind it is a `%`. What does not stand for UTF-8 is equal to no text, and displays `U+FFFD` in place of what
+/// is wrong.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
     raw: &'a [u8],
@@ -180,6 +164,20 @@ impl From<FieldError> for Error {
 /// The names and values of a query or a form, in the order they were sent.
 ///
 /// Iterating takes them off; [`get`](Self::get) and [`all`](Self::all) look through those that are left.
+///
+/// ```
+/// use net_services::http::Pairs;
+///
+/// let query = Pairs::new(b"name=B%C3%A4r+%26+Co&volts=3.3&on");
+/// let name = query.get("name").unwrap();
+/// assert_eq!(name, "Bär & Co");
+/// assert_eq!(query.get("volts").unwrap().parse::<f32>(), Ok(3.3));
+/// assert!(query.get("on").unwrap().is_empty());
+/// assert!(query.get("off").is_none());
+///
+/// let mut buffer = [0; 16];
+/// assert_eq!(name.decode(&mut buffer), Ok("Bär & Co"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Pairs<'a> {
     rest: &'a [u8],

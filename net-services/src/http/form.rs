@@ -1,21 +1,21 @@
 //! Forms as browsers send them by default: `application/x-www-form-urlencoded`.
-//!
-//! ```no_run
-//! use net_services::http::{Error, Form, Outcome, Request, Response, Status};
-//!
-//! async fn save(mut request: Request<'_>, response: Response<'_>) -> Outcome {
-//!     let mut buffer = [0; 512];
-//!     let form = Form::read(&mut request, &mut buffer).await?;
-//!     let ssid = form.get("ssid").ok_or(Error::BadRequest("no ssid"))?;
-//!     let channel: u8 = form.get("channel").map_or(Ok(6), |field| field.parse())?;
-//!     # let _ = (ssid, channel);
-//!     response.redirect(Status::SEE_OTHER, "/saved").await
-//! }
-//! ```
 
 use super::{Error, Field, Pairs, Request, Status};
 
 /// The content of a form.
+///
+/// ```no_run
+/// use net_services::http::{Error, Form, Outcome, Request, Response, Status};
+///
+/// async fn save(mut request: Request<'_>, response: Response<'_>) -> Outcome {
+///     let mut buffer = [0; 512];
+///     let form = Form::read(&mut request, &mut buffer).await?;
+///     let ssid = form.get("ssid").ok_or(Error::BadRequest("no ssid"))?;
+///     let channel: u8 = form.get("channel").map_or(Ok(6), |field| field.parse())?;
+///     # let _ = (ssid, channel);
+///     response.redirect(Status::SEE_OTHER, "/saved").await
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Form<'b> {
     raw: &'b [u8],

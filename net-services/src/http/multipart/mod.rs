@@ -1,42 +1,5 @@
 //! Uploads: forms in `multipart/form-data` (RFC 7578), part by part as they arrive.
 //!
-//! Nothing is held but the name, file name and type of the part that is being read; its content goes from the
-//! connection's buffer to wherever the handler puts it, so a file may be larger than all memory.
-//!
-//! ```no_run
-//! use net_services::http::{Error, Multipart, Outcome, Request, Response};
-//! # async fn write_to_flash(_: &[u8]) -> Result<(), Error> { Ok(()) }
-//!
-//! async fn upload(mut request: Request<'_>, response: Response<'_>) -> Outcome {
-//!     request.body.limit(4 * 1024 * 1024);
-//!     let mut form = Multipart::new(&mut request)?;
-//!     let mut written = 0;
-//!     while let Some(mut part) = form.next().await? {
-//!         match part.name() {
-//!             "key" => {
-//!                 let mut buffer = [0; 32];
-//!                 if part.read_text(&mut buffer).await? != "sesame" {
-//!                     return Err(Error::BadRequest("wrong key"));
-//!                 }
-//!             }
-//!             "firmware" => loop {
-//!                 let data = part.fill_buf().await?;
-//!                 if data.is_empty() {
-//!                     break;
-//!                 }
-//!                 write_to_flash(data).await?;
-//!                 let n = data.len();
-//!                 part.consume(n);
-//!                 written += n;
-//!             },
-//!             // What is not read is skipped.
-//!             _ => {}
-//!         }
-//!     }
-//!     response.print("text/plain", format_args!("{written} bytes written")).await
-//! }
-//! ```
-//!
 //! The parser is the crate `nostd-multipart`, the one that streams without a heap; `multer` and `multiparty` need `std`.
 
 mod decoder;
@@ -54,9 +17,12 @@ const CONTENT_TYPE: usize = 96;
 /// Parts of one form.
 const PARTS: usize = 32;
 
-/// A `multipart/form-data` body, read part by part.
+/// A `multipart/form-data` body, read part by part as it arrives: the form to upload files with.
 ///
-/// It takes about 800 bytes. Limits, and what the client is told beyond them:
+/// Nothing is held but the name, file name and type of the part that is being read, about 800 bytes in all. The content
+/// goes from the connection's buffer to wherever the handler puts it, so a file may be larger than all memory.
+///
+/// Limits, and what the client is told beyond them:
 ///
 /// | | limit | status |
 /// |---|---|---|
@@ -68,6 +34,41 @@ const PARTS: usize = 32;
 /// | whole body | [`Body::limit`] | 413 |
 ///
 /// Any buffer that a connection can have is large enough, however long the head of the request.
+///
+/// ```no_run
+/// use net_services::http::{Error, Multipart, Outcome, Request, Response};
+/// # async fn write_to_flash(_: &[u8]) -> Result<(), Error> { Ok(()) }
+///
+/// async fn upload(mut request: Request<'_>, response: Response<'_>) -> Outcome {
+///     request.body.limit(4 * 1024 * 1024);
+///     let mut form = Multipart::new(&mut request)?;
+///     let mut written = 0;
+///     while let Some(mut part) = form.next().await? {
+///         match part.name() {
+///             "version" => {
+///                 let mut buffer = [0; 32];
+///                 let version = part.read_text(&mut buffer).await?;
+///                 if version != "2" {
+///                     return Err(Error::BadRequest("not for this device"));
+///                 }
+///             }
+///             "firmware" => loop {
+///                 let data = part.fill_buf().await?;
+///                 if data.is_empty() {
+///                     break;
+///                 }
+///                 write_to_flash(data).await?;
+///                 let n = data.len();
+///                 part.consume(n);
+///                 written += n;
+///             },
+///             // What is not read is skipped.
+///             _ => {}
+///         }
+///     }
+///     response.print("text/plain", format_args!("{written} bytes written")).await
+/// }
+/// ```
 pub struct Multipart<'r, 'c> {
     body: &'r mut Body<'c>,
     decoder: Decoder<'c>,

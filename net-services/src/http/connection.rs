@@ -76,8 +76,8 @@ async fn receive(engine: &mut Engine<'_>, stream: &mut dyn ByteStream, seat: &Se
     });
     let result = with_deadline(deadline, reading).await.unwrap_or(Ok(0));
     seat.set_idle(None);
-    if let Ok(n) = result {
-        engine.received(n, Instant::now());
+    if let Ok(n @ 1..) = result {
+        engine.received(n);
     }
     result
 }
@@ -110,6 +110,7 @@ async fn answer<H: Handler>(
                 Error::Io(_) => stats.failed += 1,
                 _ => {}
             });
+            // Whatever went wrong after a complete response is no concern of the client.
             let is_lost = matches!(error, Error::Io(_)) || state.is_begun.get();
             state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())
         }
@@ -165,7 +166,7 @@ async fn discard_body(
 
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
     match error {
-        Error::Options(_) => {}
+        Error::Options(_) | Error::Answered => {}
         Error::Status(..)
         | Error::MethodNotAllowed(_)
         | Error::UpgradeRequired

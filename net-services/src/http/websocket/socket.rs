@@ -63,6 +63,39 @@ pub struct WebSocket<'c> {
     peer_code: Option<CloseCode>,
 }
 
+/// A request for a WebSocket that is one, and the answer to it.
+struct Checked<'c> {
+    response: Response<'c>,
+    window: &'c mut [u8],
+    start: usize,
+    end: usize,
+    protocol: Option<&'c str>,
+}
+
+impl<'c> Checked<'c> {
+    fn new(request: Request<'c>, response: Response<'c>, config: &Config<'c>) -> Result<Self, Error> {
+        if request.method() != Method::Get {
+            return Err(Error::MethodNotAllowed(Methods::of(&[Method::Get])));
+        }
+        // HTTP/1.0 knows no `Upgrade` (RFC 9110 section 7.8).
+        if request.is_http10() {
+            return Err(Error::UpgradeRequired);
+        }
+        let accepted = handshake::check(&request.headers(), request.host(), config)?;
+        let Body { exchange, window } = request.body;
+        let incoming = exchange.incoming.borrow();
+        if !incoming.ended {
+            return Err(Error::BadRequest("a request for a WebSocket with a body"));
+        }
+        let response = response.header("Upgrade", "websocket").header("Sec-WebSocket-Accept", accepted.accept());
+        let response = match accepted.protocol {
+            Some(protocol) => response.header("Sec-WebSocket-Protocol", protocol),
+            None => response,
+        };
+        Ok(Self { response, window, start: incoming.raw, end: incoming.end, protocol: accepted.protocol })
+    }
+}
+
 impl<'c> WebSocket<'c> {
     /// Accepts the client's request for a WebSocket. `buffer` is where messages are put together; one that is larger closes the
     /// connection with [`CloseCode::MESSAGE_TOO_BIG`]. Fields of `response`, a cookie for instance, go into the answer.
@@ -73,58 +106,48 @@ impl<'c> WebSocket<'c> {
     /// - [`Error::BadRequest`]: one that breaks the rules of RFC 6455 section 4.2.1.
     /// - [`Error::Status`] with 403: from a page of another server ([`Config::origins`]).
     /// - Those of [`Response::send`].
-    pub async fn accept(request: Request<'c>, response: Response<'c>, buffer: &'c mut [u8]) -> Result<Self, Error> {
+    pub fn accept(
+        request: Request<'c>,
+        response: Response<'c>,
+        buffer: &'c mut [u8],
+    ) -> impl Future<Output = Result<Self, Error>> {
         const DEFAULT: Config<'static> = Config::new();
-        Self::accept_with(request, response, buffer, &DEFAULT).await
+        Self::accept_with(request, response, buffer, &DEFAULT)
     }
 
     /// The same with a configuration: subprotocols, origins, times.
     ///
     /// # Errors
     /// Those of [`accept`](Self::accept).
-    pub async fn accept_with(
+    pub fn accept_with(
         request: Request<'c>,
         response: Response<'c>,
         buffer: &'c mut [u8],
         config: &Config<'c>,
-    ) -> Result<Self, Error> {
-        if request.method() != Method::Get {
-            return Err(Error::MethodNotAllowed(Methods::of(&[Method::Get])));
+    ) -> impl Future<Output = Result<Self, Error>> {
+        // Not an `async fn`, whose future would have room for the request in it.
+        let checked = Checked::new(request, response, config);
+        let keep_alive = KeepAlive::new(config.ping_after, config.pong_within, Instant::now());
+        let close_within = bounded(config.close_within);
+        async move {
+            let Checked { response, window, start, end, protocol } = checked?;
+            Ok(Self {
+                raw: response.switch().await?,
+                decoder: Decoder::new(),
+                message: buffer,
+                window,
+                start,
+                end,
+                unsent: 0,
+                filled: 0,
+                phase: Phase::Open,
+                close_queued: false,
+                keep_alive,
+                close_within,
+                protocol,
+                peer_code: None,
+            })
         }
-        // HTTP/1.0 knows no `Upgrade` (RFC 9110 section 7.8).
-        if request.is_http10() {
-            return Err(Error::UpgradeRequired);
-        }
-        let accepted = handshake::check(&request.headers(), request.host(), config)?;
-        let Body { exchange, window } = request.body;
-        let (ended, start, end) = {
-            let incoming = exchange.incoming.borrow();
-            (incoming.ended, incoming.raw, incoming.end)
-        };
-        if !ended {
-            return Err(Error::BadRequest("a request for a WebSocket with a body"));
-        }
-        let response = response.header("Upgrade", "websocket").header("Sec-WebSocket-Accept", accepted.accept());
-        let response = match accepted.protocol {
-            Some(protocol) => response.header("Sec-WebSocket-Protocol", protocol),
-            None => response,
-        };
-        Ok(Self {
-            raw: response.switch().await?,
-            decoder: Decoder::new(),
-            message: buffer,
-            window,
-            start,
-            end,
-            unsent: 0,
-            filled: 0,
-            phase: Phase::Open,
-            close_queued: false,
-            keep_alive: KeepAlive::new(config.ping_after, config.pong_within, Instant::now()),
-            close_within: bounded(config.close_within),
-            protocol: accepted.protocol,
-            peer_code: None,
-        })
     }
 
     /// The subprotocol chosen, one of [`Config::protocols`].
@@ -238,7 +261,7 @@ impl<'c> WebSocket<'c> {
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Io`]: the Close could not be sent. What [`receive`](Self::receive) has failed with.
-    pub async fn close(mut self, code: CloseCode, reason: &str) -> Outcome {
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Outcome {
         if matches!(self.phase, Phase::Open) {
             self.flush().await?;
             self.begin_close(code, reason)?;

@@ -67,7 +67,7 @@ fn h18_autobahn_4_reserved_opcodes() {
 #[test]
 fn h18_autobahn_5_fragments() {
     let (one, two) = ("fragment1", "fragment2");
-    let both = told_text("fragment1fragment2");
+    let whole = "fragment1fragment2";
     let ping = || frame(PING, "ping payload");
     let told_ping = || Told::Ping(b"ping payload".into());
     // 5.1, 5.2
@@ -75,9 +75,9 @@ fn h18_autobahn_5_fragments() {
         assert_eq!(decode(&[fragment(opcode, one), frame(CONTINUATION, two)]), [PROTOCOL_ERROR]);
     }
     // 5.3 to 5.5
-    assert_eq!(decode(&[fragment(TEXT, one), frame(CONTINUATION, two)]), [both.clone()]);
+    assert_eq!(decode(&[fragment(TEXT, one), frame(CONTINUATION, two)]), [told_text(whole)]);
     // 5.6 to 5.8
-    assert_eq!(decode(&[fragment(TEXT, one), ping(), frame(CONTINUATION, two)]), [told_ping(), both.clone()]);
+    assert_eq!(decode(&[fragment(TEXT, one), ping(), frame(CONTINUATION, two)]), [told_ping(), told_text(whole)]);
     // 5.9 to 5.14
     for first in [frame(CONTINUATION, "nothing to continue"), fragment(CONTINUATION, "nothing to continue")] {
         assert_eq!(decode(&[first, frame(TEXT, "Hello")]), [PROTOCOL_ERROR]);
@@ -85,7 +85,7 @@ fn h18_autobahn_5_fragments() {
     // 5.15
     for third in [frame(CONTINUATION, "fragment3"), fragment(CONTINUATION, "fragment3")] {
         let frames = [fragment(TEXT, one), frame(CONTINUATION, two), third, frame(TEXT, "Hello")];
-        assert_eq!(decode(&frames), [both.clone(), PROTOCOL_ERROR]);
+        assert_eq!(decode(&frames), [told_text(whole), PROTOCOL_ERROR]);
     }
     // 5.16, 5.17
     for first in [fragment(CONTINUATION, one), frame(CONTINUATION, one)] {
@@ -107,8 +107,8 @@ fn h18_autobahn_5_fragments() {
         ping(),
         frame(CONTINUATION, "fragment5"),
     ];
-    let whole = told_text("fragment1fragment2fragment3fragment4fragment5");
-    assert_eq!(decode(&frames), [told_ping(), told_ping(), whole]);
+    let whole = "fragment1fragment2fragment3fragment4fragment5";
+    assert_eq!(decode(&frames), [told_ping(), told_ping(), told_text(whole)]);
 }
 
 #[test]
@@ -169,17 +169,16 @@ fn h18_lengths_are_in_the_fewest_bytes_and_below_2_to_the_63() {
 
 #[test]
 fn h18_a_message_larger_than_the_buffer_is_refused_by_its_header() {
-    let too_big = Told::Violation(CloseCode::MESSAGE_TOO_BIG);
     for length in [ROOM as u64 + 1, u64::from(u32::MAX) + 1, i64::MAX as u64] {
         let header = [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
-        assert_eq!(decode(&[header]), [too_big.clone()], "{length}");
+        assert_eq!(decode(&[header]), [TOO_BIG], "{length}");
     }
     // Together, over fragments.
     let mut run = Run::new(10);
     run.feed(&[fragment(BINARY, [1; 6]), fragment(CONTINUATION, [2; 4])].concat());
     assert_eq!(run.told, []);
     run.feed(&frame(CONTINUATION, [3; 1])[..6]);
-    assert_eq!(run.told, [too_big]);
+    assert_eq!(run.told, [TOO_BIG]);
     // As large as it is still fits, and the next one begins anew.
     let mut run = Run::new(10);
     run.feed(&[fragment(BINARY, [1; 6]), frame(CONTINUATION, [2; 4]), frame(TEXT, "0123456789")].concat());

@@ -4,6 +4,7 @@
 mod closing;
 mod framing;
 mod mutations;
+#[allow(clippy::large_futures)] // tests have the room
 mod server;
 mod text;
 
@@ -142,4 +143,5 @@ fn decode(frames: &[Vec<u8>]) -> Vec<Told> {
 }
 
 const PROTOCOL_ERROR: Told = Told::Violation(CloseCode::PROTOCOL_ERROR);
+const TOO_BIG: Told = Told::Violation(CloseCode::MESSAGE_TOO_BIG);
 const NOT_UTF8: Told = Told::Violation(CloseCode::INVALID_PAYLOAD);

@@ -139,7 +139,7 @@ fn h18_the_chosen_subprotocol_and_the_handler_s_fields_are_in_the_answer() {
         let mut config = crate::http::websocket::Config::new();
         config.protocols = &["one", "two"];
         let response = response.header("Set-Cookie", "a=b");
-        let socket = WebSocket::accept_with(request, response, &mut buffer, &config).await?;
+        let mut socket = WebSocket::accept_with(request, response, &mut buffer, &config).await?;
         assert_eq!(socket.protocol(), Some("two"));
         socket.close(CloseCode::NORMAL, "enough").await
     }

@@ -278,7 +278,7 @@ impl fmt::Write for Line<'_> {
 }
 
 /// The length of what is formatted.
-struct Count(u64);
+pub(super) struct Count(pub(super) u64);
 
 impl fmt::Write for Count {
     fn write_str(&mut self, text: &str) -> fmt::Result {

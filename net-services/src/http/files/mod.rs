@@ -51,6 +51,8 @@ mod path;
 pub mod ranges;
 mod send;
 mod site;
+#[cfg(test)]
+mod site_tests;
 
 pub use coding::Coding;
 pub use embedded::{Embedded, EmbeddedEntries, EmbeddedFile, EmbeddedReader};

@@ -24,8 +24,18 @@ const VALID: [&str; 5] = [
 ];
 
 fn mutated(request: &str, numbers: &mut Numbers) -> Vec<u8> {
-    const PIECES: [&[u8]; 10] =
-        [b"\r\n", b"\n", b"\0", b" ", b":", b"\r\n\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"%00", b"\xff"];
+    const PIECES: [&[u8]; 10] = [
+        b"\r\n",
+        b"\n",
+        b"\0",
+        b" ",
+        b":",
+        b"\r\n\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"%00",
+        b"\xff",
+    ];
     let mut bytes = request.as_bytes().to_vec();
     for _ in 0..=numbers.next(3) {
         let at = numbers.next(bytes.len());

@@ -84,7 +84,8 @@ fn h15_some_statuses_have_no_body() {
 #[test]
 fn bodies_of_all_lengths() {
     let data: Vec<u8> = (0..70_000u32).map(|i| b'a' + (i % 26) as u8).collect();
-    for length in [0, 1, 2, 3, 100, 200, 255, 256, 257, 300, 511, 512, 513, 600, 767, 768, 1000, 4096, 65_535, 65_536, 70_000]
+    for length in
+        [0, 1, 2, 3, 100, 200, 255, 256, 257, 300, 511, 512, 513, 600, 767, 768, 1000, 4096, 65_535, 65_536, 70_000]
     {
         let body = &data[..length];
         let text = std::str::from_utf8(body).unwrap();
@@ -216,7 +217,10 @@ fn a_length_that_was_announced_is_kept() {
 fn redirections_and_methods() {
     let redirect = async |_: Request<'_>, response: Response<'_>| response.redirect(Status::SEE_OTHER, "/there").await;
     let answer = only(&redirect, GET);
-    assert_eq!((answer.status, answer.header("Location"), answer.header("Content-Length")), (303, Some("/there"), Some("0")));
+    assert_eq!(
+        (answer.status, answer.header("Location"), answer.header("Content-Length")),
+        (303, Some("/there"), Some("0"))
+    );
     let wrong = async |_: Request<'_>, response: Response<'_>| response.redirect(Status::OK, "/there").await;
     assert_eq!(only(&wrong, GET).status, 500);
 }
@@ -232,8 +236,11 @@ static API: Routes<Page> = Routes::new(&[
     Route::on(Methods::of(&[Method::Get, Method::Put]), "/item/{id}", Page::Item),
     Route::delete("/item/{id}", Page::Item),
 ]);
-static PAGES: Routes<Page> =
-    Routes::new(&[Route::get("/", Page::Home), Route::nest("/api/{version}", &API), Route::post("/files/{*path}", Page::Rest)]);
+static PAGES: Routes<Page> = Routes::new(&[
+    Route::get("/", Page::Home),
+    Route::nest("/api/{version}", &API),
+    Route::post("/files/{*path}", Page::Rest),
+]);
 
 async fn routed(mut request: Request<'_>, response: Response<'_>) -> Outcome {
     match PAGES.find(&mut request)? {

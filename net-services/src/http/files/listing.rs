@@ -4,7 +4,7 @@ use core::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::{Outcome, Response, date};
+use super::super::{BodyWriter, Error, date};
 use super::path::is_safe;
 use super::{Entries, Entry, EntryKind};
 
@@ -13,22 +13,24 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The same for a whole path.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 
+/// What a listing is.
+pub(super) const CONTENT_TYPE: &str = "text/html; charset=utf-8";
+
 /// A path, encoded for a URL.
 pub(super) fn encoded_path(path: &str) -> impl fmt::Display {
     utf8_percent_encode(path, PATH)
 }
 
-/// Sends the entries of the directory that the request's path names, one after another, as they come.
-pub(super) async fn send<E: Entries>(
+/// Writes the entries of the directory that the request's path names, one after another, as they come.
+pub(super) async fn write<E: Entries>(
+    writer: &mut BodyWriter<'_>,
     mut entries: E,
     path: &str,
     is_root: bool,
     shows_dot_files: bool,
-    response: Response<'_>,
-) -> Outcome {
-    let mut writer = response.stream("text/html; charset=utf-8")?;
+) -> Result<(), Error> {
     if writer.is_head() {
-        return writer.finish().await;
+        return Ok(());
     }
     let title = Escaped(path);
     writer
@@ -47,8 +49,7 @@ pub(super) async fn send<E: Entries>(
             writer.print(format_args!("{}", Row(entry))).await?;
         }
     }
-    writer.write_all(b"</table>\n</body>\n</html>\n").await?;
-    writer.finish().await
+    writer.write_all(b"</table>\n</body>\n</html>\n").await
 }
 
 /// A line of the table: name, bytes, date.

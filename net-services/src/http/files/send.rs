@@ -1,71 +1,76 @@
-//! The content of a file, or parts of it, as a response.
+//! The content of a file, or parts of it, as a response (RFC 9110 section 14.6).
 
 use core::fmt::{self, Write};
 
 use super::super::response::Count;
-use super::super::{BodyWriter, Error, Outcome, Response, Status};
-use super::File;
+use super::super::{BodyWriter, Error, Response, Status};
 use super::ranges::{ByteRange, Selection};
+use super::{File, Metadata};
 
 /// The most that is read from a file at once.
 const LARGEST_READ: usize = 64 * 1024;
 
-/// Sends what `selection` is of the file.
-pub(super) async fn selected<F: File>(
+/// Begins a response with what `selection` is of a file, and completes its head.
+pub(super) fn begin<'c>(
+    metadata: &Metadata,
+    selection: &Selection,
+    content_type: &str,
+    response: Response<'c>,
+) -> Result<BodyWriter<'c>, Error> {
+    let complete = metadata.length;
+    match selection {
+        Selection::Whole => response.sized(content_type, complete),
+        Selection::Unsatisfiable => response.bare(),
+        Selection::One(range) => {
+            let response = response.status(Status::PARTIAL_CONTENT);
+            response.header("Content-Range", range.content_range(complete)).sized(content_type, range.length)
+        }
+        Selection::Many(ranges) => {
+            let boundary = Boundary::of(metadata);
+            let mut length = Count(0);
+            for range in ranges {
+                let _ = write!(length, "{}\r\n", PartHead { boundary, content_type, range: *range, complete });
+                length.0 = length.0.saturating_add(range.length);
+            }
+            let _ = write!(length, "{}", PartEnd(boundary));
+            let mut whole = heapless::String::<80>::new();
+            write!(whole, "multipart/byteranges; boundary={boundary}").map_err(|_| Error::BufferTooSmall)?;
+            response.status(Status::PARTIAL_CONTENT).sized(&whole, length.0)
+        }
+    }
+}
+
+/// Writes what `selection` is of a file.
+pub(super) async fn write<F: File>(
+    writer: &mut BodyWriter<'_>,
     file: &mut F,
     selection: &Selection,
     content_type: &str,
-    response: Response<'_>,
-) -> Outcome {
-    let length = file.metadata().length;
-    match selection {
-        Selection::One(range) => {
-            let response =
-                response.status(Status::PARTIAL_CONTENT).header("Content-Range", range.content_range(length));
-            one(file, *range, content_type, response).await
-        }
-        Selection::Many(ranges) => many(file, ranges, content_type, response).await,
-        Selection::Whole | Selection::Unsatisfiable => {
-            one(file, ByteRange { first: 0, length }, content_type, response).await
-        }
-    }
-}
-
-async fn one<F: File>(file: &mut F, range: ByteRange, content_type: &str, response: Response<'_>) -> Outcome {
-    let mut writer = response.sized(content_type, range.length)?;
-    if !writer.is_head() {
-        copy(file, range, &mut writer).await?;
-    }
-    writer.finish().await
-}
-
-/// Sends several parts as `multipart/byteranges` (RFC 9110 section 14.6).
-async fn many<F: File>(file: &mut F, ranges: &[ByteRange], content_type: &str, response: Response<'_>) -> Outcome {
-    let boundary = Boundary::of(file);
-    let complete = file.metadata().length;
-    let head = |range: &ByteRange| PartHead { boundary, content_type, range: *range, complete };
-    let end = format_args!("--{boundary}--\r\n");
-
-    let mut length = Count(0);
+) -> Result<(), Error> {
+    let metadata = file.metadata();
+    let complete = metadata.length;
+    let whole = [ByteRange { first: 0, length: complete }];
+    let (ranges, boundary) = match selection {
+        _ if writer.is_head() => return Ok(()),
+        Selection::Unsatisfiable => return Ok(()),
+        Selection::Whole => (whole.as_slice(), None),
+        Selection::One(range) => (core::slice::from_ref(range), None),
+        Selection::Many(ranges) => (ranges.as_slice(), Some(Boundary::of(&metadata))),
+    };
     for range in ranges {
-        let _ = write!(length, "{}\r\n", head(range));
-        length.0 = length.0.saturating_add(range.length);
-    }
-    let _ = length.write_fmt(end);
-
-    // Made by hand, as the type of the whole is not a constant.
-    let mut whole = heapless::String::<80>::new();
-    write!(whole, "multipart/byteranges; boundary={boundary}").map_err(|_| Error::BufferTooSmall)?;
-    let mut writer = response.status(Status::PARTIAL_CONTENT).sized(&whole, length.0)?;
-    if !writer.is_head() {
-        for range in ranges {
-            writer.print(format_args!("{}", head(range))).await?;
-            copy(file, *range, &mut writer).await?;
+        if let Some(boundary) = boundary {
+            let head = PartHead { boundary, content_type, range: *range, complete };
+            writer.print(format_args!("{head}")).await?;
+        }
+        copy(file, *range, writer).await?;
+        if boundary.is_some() {
             writer.write_all(b"\r\n").await?;
         }
-        writer.print(end).await?;
     }
-    writer.finish().await
+    match boundary {
+        Some(boundary) => writer.print(format_args!("{}", PartEnd(boundary))).await,
+        None => Ok(()),
+    }
 }
 
 /// Copies a part of a file: from memory if it lies there, else in pieces through the connection's buffer.
@@ -97,8 +102,7 @@ const SHORTER: Error = Error::Internal("a file became shorter while it was sent"
 struct Boundary(u64, u64);
 
 impl Boundary {
-    fn of<F: File>(file: &F) -> Self {
-        let metadata = file.metadata();
+    fn of(metadata: &Metadata) -> Self {
         let version = metadata.version.or(metadata.modified.map(|date| date.as_micros())).unwrap_or_default();
         let first = scramble(version);
         Self(first, scramble(first ^ metadata.length))
@@ -117,6 +121,15 @@ fn scramble(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
+}
+
+/// What stands behind the last part.
+struct PartEnd(Boundary);
+
+impl fmt::Display for PartEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{}--\r\n", self.0)
+    }
 }
 
 /// What stands before the bytes of a part.

@@ -1,7 +1,8 @@
 //! The document root: which file answers a request, and in what form.
 
-use super::super::{Error, Handler, Method, Methods, Outcome, Request, Response, Status, date};
+use super::super::{BodyWriter, Error, Handler, Method, Methods, Outcome, Request, Response, Status, date};
 use super::conditional::{Validators, Verdict};
+use super::mime::Mime;
 use super::ranges::Selection;
 use super::{Coding, File, FileError, Files, Found, Path, UnixTime, coding, listing, mime, ranges, send};
 
@@ -102,7 +103,28 @@ impl<'f, F: Files> Site<'f, F> {
     ///     }
     /// }
     /// ```
-    pub async fn serve(&self, path: &str, request: Request<'_>, response: Response<'_>) -> Outcome {
+    pub fn serve(&self, path: &str, request: Request<'_>, response: Response<'_>) -> impl Future<Output = Outcome> {
+        // Not an `async fn`: that would keep what it is given twice.
+        async move {
+            let mut writer;
+            match self.find(path, &request).await? {
+                Target::File(mut form) => {
+                    let selection;
+                    (writer, selection) = self.begin(&form, &request, response)?;
+                    send::write(&mut writer, &mut form.file, &selection, form.mime.text()).await?;
+                }
+                Target::Directory { entries, is_root } => {
+                    writer = self.with_common_fields(response).stream(listing::CONTENT_TYPE)?;
+                    listing::write(&mut writer, entries, request.path(), is_root, self.shows_dot_files).await?;
+                }
+                Target::Elsewhere => writer = add_slash(&request, response)?,
+            }
+            writer.finish().await
+        }
+    }
+
+    /// Looks for what answers the request.
+    async fn find(&self, path: &str, request: &Request<'_>) -> Result<Target<F::File<'_>, F::Entries<'_>>, Error> {
         match request.method() {
             Method::Get | Method::Head => {}
             Method::Options => return Err(Error::Options(ALLOWED)),
@@ -110,89 +132,94 @@ impl<'f, F: Files> Site<'f, F> {
         }
         let with_slash = request.path().ends_with('/');
         let path = below_root(path).filter(|path| self.shows_dot_files || !path.is_hidden());
-        let path = path.ok_or(FileError::NotFound)?;
-        let entries = match self.files.open(path).await? {
-            Found::File(file) if !with_slash => return self.send_file(path, file, &request, response).await,
-            Found::File(_) => return Err(FileError::NotFound.into()),
-            Found::Directory(_) if !with_slash => return add_slash(&request, response).await,
-            Found::Directory(entries) => entries,
+        let mut path = path.ok_or(FileError::NotFound)?;
+        let is_root = path.is_root();
+        let file = match (self.files.open(path).await?, with_slash) {
+            (Found::File(file), false) => file,
+            (Found::File(_), true) => return Err(FileError::NotFound.into()),
+            (Found::Directory(_), false) => return Ok(Target::Elsewhere),
+            (Found::Directory(entries), true) => match self.find_index(path).await? {
+                Some((index, file)) => {
+                    path = index;
+                    file
+                }
+                None if self.lists => return Ok(Target::Directory { entries, is_root }),
+                None => return Err(Error::Status(Status::NOT_FOUND, "a directory without an index file")),
+            },
         };
-        for path in self.index.iter().filter_map(|name| path.join(name)) {
-            match self.files.open(path).await {
-                Ok(Found::File(file)) => return self.send_file(path, file, &request, response).await,
-                Ok(Found::Directory(_)) | Err(FileError::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let form = Form { file, coding: None, mime: mime::by_name(path.name()) };
+        if !self.may_vary(&form) {
+            return Ok(Target::File(form));
         }
-        if !self.lists {
-            return Err(Error::Status(Status::NOT_FOUND, "a directory without an index file"));
-        }
-        let response = self.with_common_fields(response);
-        listing::send(entries, request.path(), path.is_root(), self.shows_dot_files, response).await
-    }
-
-    /// Sends a file, or its sibling.
-    async fn send_file(
-        &self,
-        path: Path<'_>,
-        file: F::File<'_>,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> Outcome {
-        let mime = mime::by_name(path.name());
-        let may_vary = self.uses_siblings && mime.is_compressible();
-        let response = if may_vary { response.header("Vary", "Accept-Encoding") } else { response };
-        let wanted = if may_vary { coding::preferred(request.headers().list("Accept-Encoding")) } else { [None; 2] };
-        let changed = |file: &F::File<'_>| file.metadata().modified.map(UnixTime::as_secs);
-        for coding in wanted.into_iter().flatten() {
+        for coding in coding::preferred(request.headers().list("Accept-Encoding")).into_iter().flatten() {
             if let Some(sibling) = self.files.open_coded(path, coding).await
                 // One that is older than the file is of an older state of it.
-                && changed(&sibling) >= changed(&file)
+                && changed(&sibling) >= changed(&form.file)
             {
-                return self.send_form(sibling, Some(coding), mime.text(), request, response).await;
+                return Ok(Target::File(Form { file: sibling, coding: Some(coding), ..form }));
             }
         }
-        self.send_form(file, None, mime.text(), request, response).await
+        Ok(Target::File(form))
     }
 
-    /// Sends what a request wants of one form of a file: all, parts, or only that it is still the same.
-    async fn send_form(
+    /// The index file of a directory.
+    async fn find_index<'p>(&self, directory: Path<'p>) -> Result<Option<(Path<'p>, F::File<'_>)>, FileError> {
+        for path in self.index.iter().filter_map(|name| directory.join(name)) {
+            match self.files.open(path).await {
+                Ok(Found::File(file)) => return Ok(Some((path, file))),
+                Ok(Found::Directory(_)) | Err(FileError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the head of the response: of all of a file, of parts, or that it is still the same. Says what of the file is
+    /// to follow.
+    fn begin<'c>(
         &self,
-        mut file: F::File<'_>,
-        coding: Option<Coding>,
-        content_type: &str,
+        form: &Form<F::File<'_>>,
         request: &Request<'_>,
-        response: Response<'_>,
-    ) -> Outcome {
-        let metadata = file.metadata();
-        let etag = metadata.etag(coding);
+        response: Response<'c>,
+    ) -> Result<(BodyWriter<'c>, Selection), Error> {
+        let metadata = form.file.metadata();
+        let etag = metadata.etag(form.coding);
         // A date to come would be none to rely on (RFC 9110 section 8.8.2.1).
         let is_past = |date: &UnixTime| request.now().is_none_or(|now| date.as_secs() <= now.as_secs());
         let validators = Validators { etag: etag.as_deref(), modified: metadata.modified.filter(is_past) };
         let mut response = self.with_common_fields(response);
+        if self.may_vary(form) {
+            response = response.header("Vary", "Accept-Encoding");
+        }
         if let Some(etag) = validators.etag {
             response = response.header("ETag", etag);
         }
+        let refused = |response: Response<'c>, status| Ok((response.status(status).bare()?, Selection::Unsatisfiable));
         match validators.evaluate(request.method(), &request.headers()) {
             Verdict::Proceed => {}
             // Whoever has the file has its other fields (RFC 9110 section 15.4.5).
-            Verdict::NotModified => return response.status(Status::NOT_MODIFIED).empty().await,
-            Verdict::Failed => return response.status(Status::PRECONDITION_FAILED).empty().await,
+            Verdict::NotModified => return refused(response, Status::NOT_MODIFIED),
+            Verdict::Failed => return refused(response, Status::PRECONDITION_FAILED),
         }
         response = response.header("Accept-Ranges", "bytes");
         let selection = selected(request, &validators, metadata.length);
         if selection == Selection::Unsatisfiable {
-            let response = response.status(Status::RANGE_NOT_SATISFIABLE);
-            return response.header("Content-Range", ranges::unsatisfied_range(metadata.length)).empty().await;
+            let complete = ranges::unsatisfied_range(metadata.length);
+            return refused(response.header("Content-Range", complete), Status::RANGE_NOT_SATISFIABLE);
         }
         if let Some(modified) = validators.modified {
             let date = date::write(modified);
             response = response.header("Last-Modified", core::str::from_utf8(&date).unwrap_or_default());
         }
-        if let Some(coding) = coding {
+        if let Some(coding) = form.coding {
             response = response.header("Content-Encoding", coding.name());
         }
-        send::selected(&mut file, &selection, content_type, response).await
+        Ok((send::begin(&metadata, &selection, form.mime.text(), response)?, selection))
+    }
+
+    /// Whether another request for the same file may get another form of it.
+    fn may_vary(&self, form: &Form<F::File<'_>>) -> bool {
+        self.uses_siblings && form.mime.is_compressible()
     }
 
     fn with_common_fields<'c>(&self, response: Response<'c>) -> Response<'c> {
@@ -202,9 +229,32 @@ impl<'f, F: Files> Site<'f, F> {
 }
 
 impl<F: Files> Handler for Site<'_, F> {
-    async fn handle(&self, request: Request<'_>, response: Response<'_>) -> Outcome {
-        self.serve(request.path(), request, response).await
+    fn handle(&self, request: Request<'_>, response: Response<'_>) -> impl Future<Output = Outcome> {
+        self.serve(request.path(), request, response)
     }
+}
+
+/// What a path leads to.
+enum Target<F, E> {
+    File(Form<F>),
+    Directory {
+        entries: E,
+        is_root: bool,
+    },
+    /// A directory, but asked for as if it were a file.
+    Elsewhere,
+}
+
+/// A file in the form in which it is to be sent.
+struct Form<F> {
+    file: F,
+    coding: Option<Coding>,
+    mime: Mime,
+}
+
+/// When a file was changed, in seconds: compressing keeps no more than that of a file's date.
+fn changed(file: &impl File) -> Option<u64> {
+    file.metadata().modified.map(UnixTime::as_secs)
 }
 
 /// The path of a request without the slashes at its ends, at most one each.
@@ -217,13 +267,13 @@ fn below_root(path: &str) -> Option<Path<'_>> {
 }
 
 /// Sends the client to the same path with a slash at its end, so that the links in it lead to where they should.
-async fn add_slash(request: &Request<'_>, response: Response<'_>) -> Outcome {
+fn add_slash<'c>(request: &Request<'_>, response: Response<'c>) -> Result<BodyWriter<'c>, Error> {
     // One slash at the beginning: two would be another host.
     let path = listing::encoded_path(request.path().trim_start_matches('/'));
-    let moved = Status::MOVED_PERMANENTLY;
+    let response = response.status(Status::MOVED_PERMANENTLY);
     match request.query() {
-        Some(query) => response.redirect(moved, format_args!("/{path}/?{query}")).await,
-        None => response.redirect(moved, format_args!("/{path}/")).await,
+        Some(query) => response.header("Location", format_args!("/{path}/?{query}")).bare(),
+        None => response.header("Location", format_args!("/{path}/")).bare(),
     }
 }
 

@@ -127,7 +127,7 @@ impl files::File for DirectoryFile {
         loop {
             match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(|e| file_error(&e)),
+                result => return result.map_err(|_| FileError::Failed),
             }
         }
     }
@@ -249,7 +249,7 @@ mod tests {
         let directory = Directory::open(folder.path()).unwrap();
         assert_eq!(read(&directory, "sub/a.txt").unwrap(), b"0123456789");
         let Ok(Found::File(mut file)) = open(&directory, "sub/a.txt") else { panic!("not a file") };
-        for (offset, size, expected) in [(3, 4, "3456"), (8, 4, "89"), (10, 4, ""), (u64::MAX / 2, 4, "")] {
+        for (offset, size, expected) in [(3, 4, "3456"), (8, 4, "89"), (10, 4, ""), (1 << 40, 4, "")] {
             let mut buffer = vec![0; size];
             let n = crate::block_on(file.read_at(offset, &mut buffer)).unwrap().unwrap();
             assert_eq!(&buffer[..n], expected.as_bytes(), "{offset}");

@@ -109,6 +109,7 @@ mod seats;
 mod server;
 
 pub mod body;
+pub mod client;
 mod control;
 pub mod date;
 pub mod fields;

@@ -1,0 +1,102 @@
+//! Connections: how one is opened, the only place that does, and how it ends.
+
+use core::net::{IpAddr, SocketAddr};
+
+use net_core::Error;
+use net_core::nal::{AddrType, Dns, TcpConnect, TcpSocket};
+
+use super::times::Times;
+use super::url::Url;
+use super::{ClientError, Timeout};
+
+/// A connection. Dropped in the midst of a request, a response or an attempt it is reset: the socket is free at once, and
+/// the server learns that nobody reads on. Dropped when idle it is closed in order.
+#[derive(Debug)]
+pub(super) struct Connection<S: TcpSocket> {
+    pub(super) socket: S,
+    pub(super) is_idle: bool,
+}
+
+impl<S: TcpSocket> Drop for Connection<S> {
+    fn drop(&mut self) {
+        if !self.is_idle {
+            self.socket.abort();
+        }
+    }
+}
+
+/// Resolves the host of `url`, and connects to it.
+///
+/// [`Dns`] gives one address of each IP version. The one that it prefers is tried first, then that of the other version.
+///
+/// This is where TLS is to be put around the connection.
+///
+/// # Errors
+/// [`ClientError::Unsupported`], [`ClientError::Dns`] (and the reason in `dns_error`), [`ClientError::Connect`] and
+/// [`ClientError::TimedOut`].
+pub(super) async fn open<'n, N, D>(
+    net: &'n N,
+    dns: &D,
+    url: &Url<'_>,
+    times: &Times,
+    dns_error: &mut Option<D::Error>,
+) -> Result<Connection<N::Connection<'n>>, ClientError>
+where
+    N: TcpConnect<Error = Error>,
+    N::Connection<'n>: TcpSocket,
+    D: Dns,
+{
+    if url.secure {
+        return Err(ClientError::Unsupported("https, as long as there is no TLS"));
+    }
+    if let Ok(address) = url.host.parse::<IpAddr>() {
+        return connect(net, SocketAddr::new(address, url.port), times).await;
+    }
+    let first = resolve(dns, url.host, AddrType::Either, times, dns_error).await?;
+    let failure = match connect(net, SocketAddr::new(first, url.port), times).await {
+        Err(failure) if failure != ClientError::TimedOut(Timeout::Total) => failure,
+        outcome => return outcome,
+    };
+    let other = if first.is_ipv4() { AddrType::IPv6 } else { AddrType::IPv4 };
+    match resolve(dns, url.host, other, times, &mut None).await {
+        Ok(second) if second != first => connect(net, SocketAddr::new(second, url.port), times).await,
+        // That there is no other is no news to the caller; why the one that there is does not answer is.
+        _ => Err(failure),
+    }
+}
+
+async fn resolve<D: Dns>(
+    dns: &D,
+    host: &str,
+    version: AddrType,
+    times: &Times,
+    dns_error: &mut Option<D::Error>,
+) -> Result<IpAddr, ClientError> {
+    match times.connecting(dns.get_host_by_name(host, version)).await? {
+        Ok(address) => Ok(address),
+        Err(error) => {
+            *dns_error = Some(error);
+            Err(ClientError::Dns)
+        }
+    }
+}
+
+async fn connect<'n, N>(
+    net: &'n N,
+    remote: SocketAddr,
+    times: &Times,
+) -> Result<Connection<N::Connection<'n>>, ClientError>
+where
+    N: TcpConnect<Error = Error>,
+    N::Connection<'n>: TcpSocket,
+{
+    match times.connecting(net.connect(remote)).await? {
+        Ok(mut socket) => {
+            // H-23: a request leaves in as few pieces as can be, so there is nothing to wait for.
+            socket.set_no_delay(true);
+            Ok(Connection { socket, is_idle: false })
+        }
+        Err(Error::TimedOut) => Err(ClientError::TimedOut(Timeout::Connect)),
+        Err(error) => Err(ClientError::Connect(error)),
+    }
+}

@@ -1,0 +1,21 @@
+//! An HTTP/1.1 client.
+
+mod client;
+mod config;
+mod connect;
+mod error;
+mod exchange;
+mod head;
+mod incoming;
+mod redirect;
+mod request;
+mod response;
+mod times;
+mod url;
+mod writer;
+
+pub use client::{Client, ClientStats};
+pub use config::ClientConfig;
+pub use error::{ClientError, Timeout};
+pub use request::ClientRequest;
+pub use response::ClientResponse;

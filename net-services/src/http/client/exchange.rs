@@ -68,7 +68,7 @@ impl Exchange<'_> {
     /// Sends a request and receives until the head of the response is there. `false`: the request has not been sent
     /// to its end, because the server answered before, with an error, or ended the connection.
     ///
-    /// `work` holds the head while it is sent, then what is received.
+    /// `work` holds what is to be sent and what is received: nothing else.
     ///
     /// # Errors
     /// Those of sending and receiving. Where sending failed and there is an answer all the same, that counts.
@@ -78,8 +78,7 @@ impl Exchange<'_> {
         body: &mut Body<'_, R>,
         work: &mut [u8],
     ) -> Result<bool, ClientError> {
-        let length = head.write(work)?;
-        let sent = self.send(length, body, work).await;
+        let sent = self.send(head, body, work).await;
         if let Err(error) = sent
             && !matches!(error, ClientError::Io(_))
         {
@@ -91,27 +90,32 @@ impl Exchange<'_> {
         }
     }
 
-    /// Sends the head, which is at the front of `work`, and the body. `false`: stopped before the end.
+    /// Sends head and body. `false`: stopped before the end.
     async fn send<R: Read>(
         &mut self,
-        length: usize,
+        head: &RequestHead<'_>,
         body: &mut Body<'_, R>,
         work: &mut [u8],
     ) -> Result<bool, ClientError> {
+        // The second half is for what is sent and the first for an early answer; unless the head needs both.
+        let half = if head.write(work)? <= work.len() - work.len() / 2 { work.len() / 2 } else { 0 };
+        let (room, out) = work.split_at_mut(half);
+        let length = head.write(out)?;
         match body {
-            Body::None => self.write(work.get(..length).unwrap_or_default(), &mut []).await,
+            Body::None => self.write(out.get(..length).unwrap_or_default(), room).await,
             Body::Bytes(bytes) => {
                 // As much of the body as there is room for goes out with the head, in one write.
-                let mut room = work.get_mut(length..).unwrap_or_default();
-                let (first, rest) = bytes.split_at(bytes.len().min(room.len()));
-                let (place, _) = room.split_at_mut(first.len());
+                let place = out.get_mut(length..).unwrap_or_default();
+                let (first, rest) = bytes.split_at(bytes.len().min(place.len()));
+                let (place, _) = place.split_at_mut(first.len());
                 place.copy_from_slice(first);
-                room = work;
-                self.write(room.get(..length + first.len()).unwrap_or_default(), &mut []).await?;
-                self.write(rest, work).await
+                let first = out.get(..length + first.len()).unwrap_or_default();
+                Ok(self.write(first, room).await? && self.write(rest, work).await?)
             }
             Body::Stream { source, length: announced, begun } => {
-                self.write(work.get(..length).unwrap_or_default(), &mut []).await?;
+                if !self.write(out.get(..length).unwrap_or_default(), room).await? {
+                    return Ok(false);
+                }
                 *begun = true;
                 let (room, out) = work.split_at_mut(work.len() / 2);
                 self.send_stream(*source, *announced, room, out).await

@@ -14,6 +14,11 @@ mod times;
 mod url;
 mod writer;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use client::{Client, ClientStats};
 pub use config::ClientConfig;
 pub use error::{ClientError, Timeout};

@@ -37,3 +37,33 @@ pub(super) fn is_credential(name: &str) -> bool {
 pub(super) fn is_about_body(name: &str) -> bool {
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("content-"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h24_no_downgrade_without_leave() {
+        let (secure, plain) = (Url::parse("https://a/").unwrap(), Url::parse("http://a/").unwrap());
+        let mut config = ClientConfig::new();
+        assert_eq!(check(&secure, &plain, &config), Err(ClientError::Downgrade));
+        for (from, to) in [(&secure, &secure), (&plain, &secure), (&plain, &plain)] {
+            assert_eq!(check(from, to, &config), Ok(()));
+        }
+        config.allow_downgrade = true;
+        assert_eq!(check(&secure, &plain, &config), Ok(()));
+    }
+
+    #[test]
+    fn h24_fields_that_do_not_go_along() {
+        for name in ["Authorization", "COOKIE", "proxy-authorization"] {
+            assert!(is_credential(name) && !is_about_body(name), "{name}");
+        }
+        for name in ["Content-Type", "content-encoding", "CONTENT-LANGUAGE"] {
+            assert!(is_about_body(name) && !is_credential(name), "{name}");
+        }
+        for name in ["Accept", "X-Cookie", "Contents", "X", ""] {
+            assert!(!is_about_body(name) && !is_credential(name), "{name}");
+        }
+    }
+}

@@ -227,11 +227,20 @@ impl<'c, S: TcpSocket> ClientResponse<'c, S> {
 
     /// Lets go of the connection once the content has ended: to the client where it may be used again.
     fn notice_end(&mut self) {
-        // A failure shows again when the content is asked for.
-        if self.connection.is_some() && matches!(self.incoming.poll_content(self.buffer), Ok(Content::End)) {
-            let kept = self.connection.take().map(Kept::new);
-            if self.incoming.leaves_connection_clean() {
-                *self.kept = kept;
+        if self.connection.is_none() {
+            return;
+        }
+        match self.incoming.poll_content(self.buffer) {
+            Ok(Content::End) => {
+                let kept = self.connection.take().map(Kept::new);
+                if self.incoming.leaves_connection_clean() {
+                    *self.kept = kept;
+                }
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                self.failure = Some(failure);
+                self.connection = None;
             }
         }
     }

@@ -72,8 +72,9 @@ impl TcpConnect for Net {
             Fate::Fails(error) => return Err(error),
             Fate::Silence => pending().await,
         }
-        let wire = Rc::new(RefCell::new(Wire { room: self.capacity.borrow().unwrap_or(usize::MAX), ..Wire::default() }));
-        self.waiting.borrow_mut().push_back(ServerEnd { wire: wire.clone(), remote });
+        let wire =
+            Rc::new(RefCell::new(Wire { room: self.capacity.borrow().unwrap_or(usize::MAX), ..Wire::default() }));
+        self.waiting.borrow_mut().push_back(ServerEnd { wire: wire.clone(), read: Vec::new() });
         if let Some(waker) = self.acceptor.borrow_mut().take() {
             waker.wake();
         }
@@ -140,7 +141,7 @@ pub(super) enum Gone {
 #[derive(Debug)]
 pub(super) struct ServerEnd {
     wire: Rc<RefCell<Wire>>,
-    pub(super) remote: SocketAddr,
+    read: Vec<u8>,
 }
 
 impl ServerEnd {
@@ -155,22 +156,26 @@ impl ServerEnd {
         self.take(|sent| (sent.len() >= count).then_some(count)).await
     }
 
+    /// What `enough` finds in all that has come. A server that waits for more reads on; otherwise it does not read.
     async fn take(&mut self, enough: impl Fn(&[u8]) -> Option<usize>) -> Vec<u8> {
         poll_fn(|cx| {
+            if let Some(count) = enough(&self.read) {
+                return Poll::Ready(self.read.drain(..count).collect());
+            }
             let wire = &mut *self.wire.borrow_mut();
-            let taken = match enough(&wire.to_server) {
-                Some(count) => wire.to_server.drain(..count).collect::<Vec<_>>(),
-                None if wire.client != Gone::No => Vec::new(),
-                None => {
-                    wire.server = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            };
-            wire.room = wire.room.saturating_add(taken.len());
+            wire.room = wire.room.saturating_add(wire.to_server.len());
+            self.read.append(&mut wire.to_server);
             if let Some(waker) = wire.writer.take() {
                 waker.wake();
             }
-            Poll::Ready(taken)
+            match enough(&self.read) {
+                Some(count) => Poll::Ready(self.read.drain(..count).collect()),
+                None if wire.client != Gone::No => Poll::Ready(Vec::new()),
+                None => {
+                    wire.server = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
         })
         .await
     }

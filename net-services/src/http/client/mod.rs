@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client.
 
-mod client;
+mod http_client;
 mod config;
 mod connect;
 mod error;
@@ -19,7 +19,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Client, ClientStats};
+pub use http_client::{Client, ClientStats};
 pub use config::ClientConfig;
 pub use error::{ClientError, Timeout};
 pub use request::ClientRequest;

@@ -106,10 +106,12 @@ pub struct Decoder {
     /// Bytes of chunk extensions, later of trailers.
     overhead: u16,
     name: NameStart,
+    /// Whether trailers of any name are let pass.
+    any_trailer: bool,
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a body.
+    /// A decoder at the beginning of the body of a request.
     pub const fn new(framing: Framing) -> Self {
         let (state, left) = match framing {
             Framing::None => (State::Done, 0),
@@ -117,7 +119,15 @@ impl Decoder {
             Framing::Chunked => (State::Size(0), 0),
             Framing::UntilClose => (State::UntilClose, 0),
         };
-        Self { state, left, overhead: 0, name: NameStart { bytes: [0; 20], length: 0 } }
+        Self { state, left, overhead: 0, name: NameStart { bytes: [0; 20], length: 0 }, any_trailer: false }
+    }
+
+    /// A decoder at the beginning of the body of a response. Its trailers may have any name: they are dropped anyway, and
+    /// some that a request must not have are in use there (`Content-Digest`, RFC 9530).
+    pub const fn for_response(framing: Framing) -> Self {
+        let mut decoder = Self::new(framing);
+        decoder.any_trailer = true;
+        decoder
     }
 
     /// What comes next in `input`, which begins with the first byte that has been neither skipped nor consumed. The bytes
@@ -231,7 +241,7 @@ impl Decoder {
                 self.name.push(byte);
                 self.trailer(State::Name)?
             }
-            (State::Name, b':') if is_forbidden_in_trailers(self.name.get()) => {
+            (State::Name, b':') if !self.any_trailer && is_forbidden_in_trailers(self.name.get()) => {
                 return refuse("field that is not allowed in trailers");
             }
             (State::Name, b':') => self.trailer(State::Value)?,

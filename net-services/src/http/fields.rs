@@ -126,3 +126,88 @@ pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &str> {
         .filter_map(|element| core::str::from_utf8(element.trim_ascii()).ok())
         .filter(|element| !element.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    const LINES: &[u8] =
+        b"Host: x\r\nConnection: close , ,Upgrade\r\nX-Latin: caf\xe9\r\nEMPTY:\r\nconnection:\tTE\t\r\n";
+
+    #[test]
+    fn fields_are_found_whatever_the_case_of_their_names() {
+        let fields = Fields::new(LINES);
+        assert_eq!(fields.get("HOST"), Some("x"));
+        assert_eq!(fields.get("empty"), Some(""));
+        assert_eq!(fields.get("Hos"), None);
+        assert_eq!(fields.get("Connection"), Some("close , ,Upgrade"));
+        assert_eq!(fields.all("Connection").collect::<Vec<_>>(), [&b"close , ,Upgrade"[..], b"TE"]);
+        assert_eq!(fields.list("connection").collect::<Vec<_>>(), ["close", "Upgrade", "TE"]);
+        let names: Vec<_> = fields.map(|(name, _)| name).collect();
+        assert_eq!(names, ["Host", "Connection", "X-Latin", "EMPTY", "connection"]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_bytes_only() {
+        let fields = Fields::new(LINES);
+        assert_eq!(fields.get("x-latin"), None);
+        assert_eq!(fields.get_bytes("x-latin"), Some(&b"caf\xe9"[..]));
+    }
+
+    #[test]
+    fn lines_that_are_no_fields_end_the_iteration() {
+        for lines in ["", "\r\n", "Host", "Host: x", "Host\r\n", "\r"] {
+            assert_eq!(Fields::new(lines.as_bytes()).count(), 0, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn h20_names_are_tokens() {
+        const TOKEN: &str = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        assert_eq!(check_name(TOKEN), Ok(()));
+        assert_eq!(check_name(""), Err(InvalidField));
+        for byte in 0..=0x7f_u8 {
+            let name = std::format!("X{}", char::from(byte));
+            assert_eq!(check_name(&name).is_ok(), TOKEN.contains(char::from(byte)), "{byte:#x}");
+        }
+        assert_eq!(check_name("n\u{e9}"), Err(InvalidField));
+    }
+
+    #[test]
+    fn h20_values_have_no_control_character_but_the_tab() {
+        assert_eq!(check_value(b""), Ok(()));
+        for byte in 0..=0xff_u8 {
+            let refused = byte != b'\t' && byte.is_ascii_control();
+            assert_eq!(check_value(&[b'a', byte, b'b']).is_err(), refused, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn h8_what_must_not_stand_in_trailers() {
+        for name in [
+            "Content-Length",
+            "content-type",
+            "CONTENT-",
+            "Transfer-Encoding",
+            "Host",
+            "Authorization",
+            "TE",
+            "If-Match",
+            "Proxy-Authorization",
+            "Trailer",
+            "Connection",
+            "Cookie",
+            "Set-Cookie",
+            "Range",
+            "Expect",
+            "Upgrade",
+        ] {
+            assert!(is_forbidden_in_trailers(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Checksum", "Content", "Contents", "Hosts", "ETag", "Server-Timing", "Tea", "", "Iffy"] {
+            assert!(!is_forbidden_in_trailers(name.as_bytes()), "{name}");
+        }
+    }
+}

@@ -187,9 +187,10 @@ impl Scanner {
         }
     }
 
-    /// Whether nothing of a request has been seen, not even the empty line that may come before one.
+    /// Whether nothing of a request line has been seen: no byte at all, or only of the empty line that may come before it
+    /// (some clients send one after a body).
     pub const fn is_fresh(&self) -> bool {
-        self.seen == 0
+        matches!(self.stage, Stage::Start | Stage::LeadingLf)
     }
 
     /// Looks at what has been received of a head so far: `buffer` begins with the first byte of the request and grows
@@ -417,5 +418,9 @@ pub(super) fn reason(error: httparse::Error) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod field_tests;
+#[cfg(test)]
+pub(super) mod hostile;
 #[cfg(test)]
 mod tests;

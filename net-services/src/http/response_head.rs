@@ -161,3 +161,6 @@ impl ResponseScanner {
 const fn bad_gateway(why: &'static str) -> Refusal {
     Refusal { status: Status::BAD_GATEWAY, why }
 }
+
+#[cfg(test)]
+mod tests;

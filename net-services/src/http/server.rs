@@ -47,7 +47,7 @@ pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
     pub(super) stats: &'s Cell<Stats>,
-    /// Clients wait, and there is no free place.
+    /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
 }
 
@@ -222,6 +222,7 @@ impl<'s, H: Handler> Server<'s, H> {
         places: &[Place<S::Socket>],
     ) -> Result<(), net_core::Error> {
         let address = listener.local_addr();
+        self.is_crowded.set(false);
         info!("HTTP on {}", Show(address));
         loop {
             let next = async {
@@ -240,6 +241,7 @@ impl<'s, H: Handler> Server<'s, H> {
         }
         // The port is free from here on (H-22).
         drop(listener);
+        self.is_crowded.set(true);
         for place in places {
             place.seat.leave();
         }

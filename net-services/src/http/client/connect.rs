@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use net_core::Error;
-use net_core::nal::{AddrType, Dns, TcpConnect, TcpSocket};
+use net_core::nal::{AddrType, Dns, TcpSocket, TcpStack};
 
 use super::times::Times;
 use super::url::Url;
@@ -34,18 +34,13 @@ impl<S: TcpSocket> Drop for Connection<S> {
 /// # Errors
 /// [`ClientError::Unsupported`], [`ClientError::Dns`] (and the reason in `dns_error`), [`ClientError::Connect`] and
 /// [`ClientError::TimedOut`].
-pub(super) async fn open<'n, N, D>(
-    net: &'n N,
+pub(super) async fn open<N: TcpStack, D: Dns>(
+    net: &N,
     dns: &D,
     url: &Url<'_>,
     times: &Times,
     dns_error: &mut Option<D::Error>,
-) -> Result<Connection<N::Connection<'n>>, ClientError>
-where
-    N: TcpConnect<Error = Error>,
-    N::Connection<'n>: TcpSocket,
-    D: Dns,
-{
+) -> Result<Connection<N::Socket>, ClientError> {
     if url.secure {
         return Err(ClientError::Unsupported("https, as long as there is no TLS"));
     }
@@ -81,15 +76,11 @@ async fn resolve<D: Dns>(
     }
 }
 
-async fn connect<'n, N>(
-    net: &'n N,
+async fn connect<N: TcpStack>(
+    net: &N,
     remote: SocketAddr,
     times: &Times,
-) -> Result<Connection<N::Connection<'n>>, ClientError>
-where
-    N: TcpConnect<Error = Error>,
-    N::Connection<'n>: TcpSocket,
-{
+) -> Result<Connection<N::Socket>, ClientError> {
     match times.connecting(net.connect(remote)).await? {
         Ok(mut socket) => {
             // H-23: a request leaves in as few pieces as can be, so there is nothing to wait for.

@@ -3,9 +3,8 @@
 use core::fmt;
 use core::ops::Range;
 
-use net_core::Error;
 use net_core::log::{Show, debug};
-use net_core::nal::{Dns, Read, TcpConnect, TcpSocket};
+use net_core::nal::{Dns, Read, TcpSocket, TcpStack};
 use net_core::time::Duration;
 
 use super::connect::{Connection, open};
@@ -46,12 +45,7 @@ pub struct ClientStats {
 ///
 /// It does one request at a time and keeps one connection, to the server of the last response. To talk with several
 /// servers, or to one in parallel, use a client for each.
-pub struct Client<'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+pub struct Client<'a, N: TcpStack, D: Dns> {
     net: &'a N,
     dns: &'a D,
     config: &'a ClientConfig,
@@ -60,17 +54,12 @@ where
     pub(super) buffer: &'a mut [u8],
     url_length: usize,
     /// Open to the origin of the URL at the front of the buffer.
-    kept: Option<Kept<N::Connection<'a>>>,
+    kept: Option<Kept<N::Socket>>,
     dns_error: Option<D::Error>,
     stats: ClientStats,
 }
 
-impl<'a, N, D> Client<'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
     /// A client on the network `net`, which resolves names by `dns`.
     ///
     /// `buffer` must hold the URL and the fields of a request, and beside them first the request head, then the response
@@ -104,7 +93,7 @@ where
     ///
     /// # Errors
     /// Those of [`request`](Self::request) and [`send`](ClientRequest::send).
-    pub async fn get(&mut self, url: &str) -> Result<ClientResponse<'_, N::Connection<'a>>, ClientError> {
+    pub async fn get(&mut self, url: &str) -> Result<ClientResponse<'_, N::Socket>, ClientError> {
         self.request(Method::Get, url)?.send().await
     }
 
@@ -117,7 +106,7 @@ where
         url: &str,
         content_type: &str,
         body: &'c [u8],
-    ) -> Result<ClientResponse<'c, N::Connection<'a>>, ClientError> {
+    ) -> Result<ClientResponse<'c, N::Socket>, ClientError> {
         self.request(Method::Post, url)?.header("Content-Type", content_type)?.body(body).send().await
     }
 
@@ -155,7 +144,7 @@ where
         &'c mut self,
         mut parts: Parts,
         mut body: Body<'_, R>,
-    ) -> Result<ClientResponse<'c, N::Connection<'a>>, ClientError> {
+    ) -> Result<ClientResponse<'c, N::Socket>, ClientError> {
         let times = Times::new(self.config);
         let mut redirects = 0;
         self.dns_error = None;
@@ -198,7 +187,7 @@ where
         parts: &Parts,
         body: &mut Body<'_, R>,
         times: Times,
-    ) -> Result<(Connection<N::Connection<'a>>, Incoming), ClientError> {
+    ) -> Result<(Connection<N::Socket>, Incoming), ClientError> {
         loop {
             let kept = self.kept.take().and_then(|kept| kept.revive(self.config.keep_alive));
             let is_reused = kept.is_some();
@@ -275,12 +264,7 @@ where
     }
 }
 
-impl<'a, N, D> fmt::Debug for Client<'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+impl<N: TcpStack, D: Dns> fmt::Debug for Client<'_, N, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("stats", &self.stats).finish_non_exhaustive()
     }

@@ -1,11 +1,11 @@
 //! An HTTP/1.1 client.
 
-mod http_client;
 mod config;
 mod connect;
 mod error;
 mod exchange;
 mod head;
+mod http_client;
 mod incoming;
 mod redirect;
 mod request;
@@ -19,8 +19,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use http_client::{Client, ClientStats};
 pub use config::ClientConfig;
 pub use error::{ClientError, Timeout};
+pub use http_client::{Client, ClientStats};
 pub use request::ClientRequest;
 pub use response::ClientResponse;

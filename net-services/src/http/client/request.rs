@@ -5,8 +5,7 @@ use core::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use net_core::Error;
-use net_core::nal::{Dns, Read, TcpConnect, TcpSocket};
+use net_core::nal::{Dns, Read, TcpStack};
 
 use super::exchange::Body;
 use super::{Client, ClientError, ClientResponse, head};
@@ -17,12 +16,7 @@ use crate::http::Method;
 ///
 /// Its fields are written into the client's buffer as they are named.
 #[must_use = "nothing happens until it is sent"]
-pub struct ClientRequest<'c, 'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+pub struct ClientRequest<'c, 'a, N: TcpStack, D: Dns> {
     pub(super) client: &'c mut Client<'a, N, D>,
     pub(super) parts: Parts,
     body: Option<&'c [u8]>,
@@ -37,12 +31,7 @@ pub(super) struct Parts {
     pub(super) max_response: u64,
 }
 
-impl<'c, 'a, N, D> ClientRequest<'c, 'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+impl<'c, 'a, N: TcpStack, D: Dns> ClientRequest<'c, 'a, N, D> {
     pub(super) fn new(client: &'c mut Client<'a, N, D>, parts: Parts) -> Self {
         Self { client, parts, body: None }
     }
@@ -105,7 +94,7 @@ where
     ///
     /// # Errors
     /// Any of [`ClientError`] but those of the body's stream. A response of any status is none.
-    pub async fn send(self) -> Result<ClientResponse<'c, N::Connection<'a>>, ClientError> {
+    pub async fn send(self) -> Result<ClientResponse<'c, N::Socket>, ClientError> {
         // A slice is a stream too, but it can be sent twice.
         let body: Body<'_, &[u8]> = self.body.map_or(Body::None, Body::Bytes);
         self.client.run(self.parts, body).await
@@ -122,17 +111,12 @@ where
         self,
         source: &mut R,
         length: Option<u64>,
-    ) -> Result<ClientResponse<'c, N::Connection<'a>>, ClientError> {
+    ) -> Result<ClientResponse<'c, N::Socket>, ClientError> {
         self.client.run(self.parts, Body::Stream { source, length, begun: false }).await
     }
 }
 
-impl<'a, N, D> fmt::Debug for ClientRequest<'_, 'a, N, D>
-where
-    N: TcpConnect<Error = Error> + 'a,
-    N::Connection<'a>: TcpSocket,
-    D: Dns,
-{
+impl<N: TcpStack, D: Dns> fmt::Debug for ClientRequest<'_, '_, N, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest").field("parts", &self.parts).finish_non_exhaustive()
     }

@@ -11,7 +11,8 @@ use std::vec::Vec;
 
 use net_core::Error;
 use net_core::nal::{
-    AddrType, ByteStream, Dns, ErrorType, Read, ReadReady, TcpConnect, TcpRead, TcpSocket, TcpWrite, Write, WriteReady,
+    AddrType, ByteStream, ConnectOptions, Dns, ErrorType, Read, ReadReady, TcpListener, TcpRead, TcpSocket, TcpStack,
+    TcpWrite, Write, WriteReady,
 };
 use net_core::time::Duration;
 
@@ -60,11 +61,15 @@ impl Net {
     }
 }
 
-impl TcpConnect for Net {
-    type Error = Error;
-    type Connection<'a> = Socket;
+impl TcpStack for Net {
+    type Socket = Socket;
+    type Listener = Nobody;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<Socket, Error> {
+    async fn listen(&self, _: SocketAddr, _: usize) -> Result<Nobody, Error> {
+        Err(Error::Unsupported)
+    }
+
+    async fn connect_with(&self, remote: SocketAddr, _: ConnectOptions) -> Result<Socket, Error> {
         self.attempts.borrow_mut().push(remote);
         let fate = self.fates.borrow().iter().find(|(ip, _)| *ip == remote.ip()).map(|(_, fate)| *fate);
         match fate.unwrap_or(Fate::Accepted) {
@@ -79,6 +84,26 @@ impl TcpConnect for Net {
             waker.wake();
         }
         Ok(Socket(wire))
+    }
+}
+
+/// There are no listeners: tests are the servers themselves.
+#[derive(Debug)]
+pub(super) struct Nobody;
+
+impl TcpListener for Nobody {
+    type Socket = Socket;
+
+    async fn accept(&mut self) -> Result<Socket, Error> {
+        Err(Error::Unsupported)
+    }
+
+    async fn pending(&mut self) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        SocketAddr::from(([0; 4], 0))
     }
 }
 

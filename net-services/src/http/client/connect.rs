@@ -4,10 +4,16 @@ use core::net::{IpAddr, SocketAddr};
 
 use net_core::Error;
 use net_core::nal::{AddrType, Dns, TcpSocket, TcpStack};
+use net_core::time::{Duration, Instant, Timer};
 
 use super::times::Times;
 use super::url::Url;
 use super::{ClientError, Timeout};
+
+/// A socket that has just been let go, perhaps by this client, still has its last segments to send. So where none is free
+/// one is asked for again, for this long and this often.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection. Dropped in the midst of a request, a response or an attempt it is reset: the socket is free at once, and
 /// the server learns that nobody reads on. Dropped when idle it is closed in order.
@@ -81,13 +87,17 @@ async fn connect<N: TcpStack>(
     remote: SocketAddr,
     times: &Times,
 ) -> Result<Connection<N::Socket>, ClientError> {
-    match times.connecting(net.connect(remote)).await? {
-        Ok(mut socket) => {
-            // H-23: a request leaves in as few pieces as can be, so there is nothing to wait for.
-            socket.set_no_delay(true);
-            Ok(Connection { socket, is_idle: false })
+    let began = Instant::now();
+    loop {
+        match times.connecting(net.connect(remote)).await? {
+            Ok(mut socket) => {
+                // H-23: a request leaves in as few pieces as can be, so there is nothing to wait for.
+                socket.set_no_delay(true);
+                return Ok(Connection { socket, is_idle: false });
+            }
+            Err(Error::NoFreeSocket) if began.elapsed() < PATIENCE => times.connecting(Timer::after(PAUSE)).await?,
+            Err(Error::TimedOut) => return Err(ClientError::TimedOut(Timeout::Connect)),
+            Err(error) => return Err(ClientError::Connect(error)),
         }
-        Err(Error::TimedOut) => Err(ClientError::TimedOut(Timeout::Connect)),
-        Err(error) => Err(ClientError::Connect(error)),
     }
 }

@@ -310,6 +310,15 @@ fn h24_no_address_answers() {
 }
 
 #[test]
+fn h24_a_socket_is_waited_for_but_not_for_long() {
+    let net = Net::default();
+    let began = Instant::now();
+    net.fate("10.0.0.1", Fate::Fails(Error::NoFreeSocket));
+    let got = run(pending(), async { whole(client(&net, &CONFIG).get(HOST).await).await });
+    assert_eq!((got, began.elapsed().as_secs()), (Err(ClientError::Connect(Error::NoFreeSocket)), 2));
+}
+
+#[test]
 fn h24_https_says_that_it_is_not_there() {
     let net = Net::default();
     let got = run(pending(), async { whole(client(&net, &CONFIG).get("https://10.0.0.1/").await).await });

@@ -1,6 +1,7 @@
 //! Connections: how one is opened, the only place that does, and how it ends.
 
 use core::net::{IpAddr, SocketAddr};
+use core::pin::pin;
 
 use net_core::Error;
 use net_core::nal::{AddrType, Dns, TcpSocket, TcpStack};
@@ -73,7 +74,9 @@ async fn resolve<D: Dns>(
     times: &Times,
     dns_error: &mut Option<D::Error>,
 ) -> Result<IpAddr, ClientError> {
-    match times.connecting(dns.get_host_by_name(host, version)).await? {
+    // Pinned here, because a future that is handed on takes its room twice.
+    let lookup = pin!(dns.get_host_by_name(host, version));
+    match times.connecting(lookup).await? {
         Ok(address) => Ok(address),
         Err(error) => {
             *dns_error = Some(error);
@@ -89,7 +92,8 @@ async fn connect<N: TcpStack>(
 ) -> Result<Connection<N::Socket>, ClientError> {
     let began = Instant::now();
     loop {
-        match times.connecting(net.connect(remote)).await? {
+        let attempt = pin!(net.connect(remote));
+        match times.connecting(attempt).await? {
             Ok(mut socket) => {
                 // H-23: a request leaves in as few pieces as can be, so there is nothing to wait for.
                 socket.set_no_delay(true);

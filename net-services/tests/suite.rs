@@ -29,3 +29,16 @@ fn http_over_a_stack_whose_sockets_are_a_fixed_pool() {
     let (server, client) = (one.stack, two.stack);
     run([one, two], async { service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await });
 }
+
+#[test]
+fn http_client_over_the_stack() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow, Quality { loss_per_mille: 20, ..slow }] {
+        let (_cable, one, two) = pair(quality, 1);
+        let (server, client) = (one.stack, two.stack);
+        run([one, two], async {
+            service_suite::http_client::all(&server, &client, v4(1, 0).ip(), 80).await;
+            service_suite::http_client::all(&server, &client, v6(1, 0).ip(), 80).await;
+        });
+    }
+}

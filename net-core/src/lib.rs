@@ -41,12 +41,19 @@ extern crate std;
 
 #[macro_use]
 mod log;
+#[cfg(any(feature = "embassy-net", all(feature = "tcp", any(feature = "ipv4", feature = "ipv6"))))]
+#[macro_use]
+mod halves;
 
+#[cfg(any(feature = "embassy-net", feature = "ipv4", feature = "ipv6"))]
+mod address;
 mod error;
 pub mod events;
 pub mod limits;
 pub mod nal;
-#[cfg(any(feature = "dns", feature = "cable", feature = "ipv4", feature = "ipv6"))]
+#[cfg(any(feature = "embassy-net", all(feature = "udp", any(feature = "ipv4", feature = "ipv6"))))]
+mod queue;
+#[cfg(any(feature = "cable", feature = "dns", feature = "embassy-net", feature = "ipv4", feature = "ipv6"))]
 mod random;
 pub mod time;
 mod waiters;
@@ -55,6 +62,8 @@ mod waiters;
 pub mod cable;
 #[cfg(feature = "dns")]
 pub mod dns;
+#[cfg(feature = "embassy-net")]
+pub mod embassy_net;
 #[cfg(any(feature = "ipv4", feature = "ipv6"))]
 pub mod stack;
 

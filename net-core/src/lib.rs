@@ -39,8 +39,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[macro_use]
-mod log;
 #[cfg(any(feature = "embassy-net", all(feature = "tcp", any(feature = "ipv4", feature = "ipv6"))))]
 #[macro_use]
 mod halves;
@@ -50,6 +48,8 @@ mod address;
 mod error;
 pub mod events;
 pub mod limits;
+#[doc(hidden)]
+pub mod log;
 pub mod nal;
 #[cfg(any(feature = "embassy-net", all(feature = "udp", any(feature = "ipv4", feature = "ipv6"))))]
 mod queue;

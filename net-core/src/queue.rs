@@ -12,6 +12,7 @@ use crate::limits;
 pub(crate) enum Bytes<'d> {
     Given(&'d mut [u8]),
     #[cfg(feature = "alloc")]
+    #[allow(dead_code)] // only the stack makes it
     Own(HeapVec<u8>),
 }
 

@@ -4,12 +4,11 @@ use core::cell::Cell;
 
 use crate::events::{Event, EventLog};
 
-pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_timeout};
+pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_deadline, with_timeout};
 
 /// A time span that can be added to any moment that a device will see: a longer one is a year. (`Duration::MAX`, which
 /// means "for ever", would overflow.)
-#[allow(dead_code)] // needed by what waits: the features decide
-pub(crate) fn bounded(span: Duration) -> Duration {
+pub fn bounded(span: Duration) -> Duration {
     span.min(Duration::from_secs(365 * 24 * 3600))
 }
 

@@ -436,6 +436,34 @@ fn a_listener_tells_that_a_request_waits_while_every_socket_is_busy() {
 }
 
 /// While handshakes fill the backlog, a socket that is given up would help nobody.
+/// A client that was sent everything and then neither closes nor asks must not keep the only socket from others.
+#[test]
+fn a_peer_that_does_not_finish_gives_way() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let server = small_host::<1, 0>(&cable, static_config(1));
+    let client = host(&cable, 2);
+    let (s, c) = (server.stack, client.stack);
+    run([server, client], async {
+        let mut listener = s.listen(any(80), 2).unwrap();
+        let (first, a) = join(c.connect(v4(1, 80)), listener.accept()).await;
+        let (mut first, mut a) = (first.unwrap(), a.unwrap());
+        a.write_all(b"goodbye").await.unwrap();
+        drop(a);
+        // It has not been asked to go before somebody else comes, and has a second to finish by itself.
+        Timer::after(SECOND / 2).await;
+        let began = Instant::now();
+        let (second, b) = join(c.connect(v4(1, 80)), listener.accept()).await;
+        assert!(began.elapsed() <= SECOND, "{:?}", began.elapsed());
+        let (mut second, mut b) = (second.unwrap(), b.unwrap());
+        // What it was sent is still there to be read.
+        assert_eq!(read_to_end(&mut first).await.unwrap(), b"goodbye");
+        b.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 5];
+        second.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"hello");
+    });
+}
+
 #[test]
 fn a_request_beyond_a_backlog_of_handshakes_does_not_ask_for_a_socket() {
     let cable = Cable::new(Quality::PERFECT, 1);

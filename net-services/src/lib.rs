@@ -1,3 +1,15 @@
-//! Network services on the traits of `net-core`. The first of them is not here yet; see the README.
+//! Network services on the traits of `net-core`.
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(any(feature = "alloc", test))]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+/// Log lines go where those of `net-core` go.
+#[allow(unused_imports)] // which are used depends on the features
+use net_core::log;
+
+#[cfg(feature = "http")]
+pub mod http;

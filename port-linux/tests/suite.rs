@@ -15,3 +15,13 @@ fn the_traits_keep_their_promises_over_host_sockets() {
     })
     .unwrap();
 }
+
+#[test]
+fn http_over_host_sockets() {
+    block_on(async {
+        let net = HostNet::new(HostConfig::default()).unwrap();
+        service_suite::http::all(&net, &net, Ipv4Addr::LOCALHOST.into(), 18_431).await;
+        service_suite::http::all(&net, &net, Ipv6Addr::LOCALHOST.into(), 18_431).await;
+    })
+    .unwrap();
+}

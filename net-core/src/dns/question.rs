@@ -11,7 +11,7 @@ use super::cache::Known;
 use super::message::{self, Match, Query, Reply, Verdict};
 use super::name::{Asked, WireName};
 use super::{Addresses, DnsError, Resolver, Servers};
-use crate::log::Show;
+use crate::log::{Show, debug};
 use crate::nal::{ConnectedUdp, Interface, Read, TcpConnect, UdpStack, Write};
 use crate::time::bounded;
 use crate::{Error, limits};

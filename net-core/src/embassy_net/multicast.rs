@@ -7,6 +7,7 @@ use embassy_time::{Duration, Instant};
 use heapless::Vec;
 
 use super::{EmbassyNet, Inner, addresses};
+use crate::log::{Show, warn};
 use crate::{Error, limits, nal};
 
 /// How long embassy-net has to tell that a group was left, before it is joined anew.
@@ -40,7 +41,7 @@ impl Groups {
             self.rejoin_at = None;
             for (group, _) in &self.joined {
                 if stack.join_multicast_group(*group).is_err() {
-                    warn!("multicast: no room for {}", crate::log::Show(group));
+                    warn!("multicast: no room for {}", Show(group));
                 }
             }
         }

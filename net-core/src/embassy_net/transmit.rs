@@ -16,6 +16,7 @@ use heapless::Vec;
 use super::now_or_never;
 use super::udp::Place;
 use crate::limits;
+use crate::log::{Show, debug};
 
 /// How long a datagram waits for its destination to answer address resolution.
 pub(super) const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
@@ -203,7 +204,9 @@ impl Transmission {
     fn expire(&mut self, places: &mut [Place], now: Instant) {
         for place in places {
             while let Some(at) = place.queue.position(|o| o.by.is_none() && now >= o.expires) {
-                debug!("udp: a host does not answer, datagram dropped");
+                if let Some((outgoing, _)) = place.queue.get(at) {
+                    debug!("udp: {} does not answer, datagram dropped", Show(outgoing.to));
+                }
                 self.unresolved = self.unresolved.wrapping_add(1);
                 place.remove(at);
             }

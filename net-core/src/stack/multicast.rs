@@ -7,6 +7,7 @@ use smoltcp::iface::{Interface, MulticastError};
 use smoltcp::wire::IpAddress;
 
 use super::{Inner, Stack, convert};
+use crate::log::{Show, warn};
 use crate::nal;
 use crate::{Error, limits};
 
@@ -24,7 +25,7 @@ impl Groups {
     pub(super) fn rejoin(&self, iface: &mut Interface) {
         for (group, _) in &self.0 {
             if iface.join_multicast_group(*group).is_err() {
-                warn!("multicast: no room for {}", crate::log::Show(group));
+                warn!("multicast: no room for {}", Show(group));
             }
         }
     }

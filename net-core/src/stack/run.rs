@@ -34,6 +34,7 @@ use super::{Config, Inner, convert};
 use super::{recovery, tcp_pool};
 use crate::events::Event;
 use crate::limits;
+use crate::log::{Show, info};
 use crate::random::Random;
 #[cfg(feature = "tcp")]
 use crate::time::bounded;
@@ -413,7 +414,7 @@ impl Inner<'_> {
             if !before.contains(&net)
                 && let Some(net) = convert::net(&net)
             {
-                info!("address {}", crate::log::Show(net));
+                info!("address {}", Show(net));
                 self.tell(Event::AddressAdded(net));
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! The pool's sockets live in smoltcp's set for good (or, growing, while they are used); a
 //! [`TcpSocket`](super::TcpSocket) is a place in the pool. Dropping it makes the place an orphan: smoltcp goes on
-//! delivering its data and its FIN, and the place is free again when that is done, or as soon as another connection
-//! needs it and only TIME-WAIT is left.
+//! delivering its data and its FIN, and the place is free again when that is done. Another connection that needs it gets
+//! it as soon as only TIME-WAIT is left, or everything is delivered and the peer has not finished for [`PATIENCE`].
 
 use core::net::{Ipv4Addr, SocketAddr};
 
@@ -51,6 +51,8 @@ pub(super) struct Place {
     pub(super) finished: bool,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
+    /// An orphan that has delivered everything and waited for its peer's FIN long enough.
+    is_unanswered: bool,
     /// When it took its present phase; decides who is first.
     pub(super) since: Instant,
     /// The user timeout. Not smoltcp's, which also ends connections that merely have nothing to say.
@@ -68,6 +70,8 @@ pub(super) struct Place {
 
 /// How long a place is kept to get a RST to its peer.
 const RST_FOR: Duration = Duration::from_secs(1);
+/// How long a peer that has been sent everything has to finish before another connection may take the place.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 const NOWHERE: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -87,6 +91,7 @@ impl Place {
         acknowledged: 0,
         recovery: Recovery::NEW,
         answered: false,
+        is_unanswered: false,
         stuck_since: None,
     };
 }
@@ -160,14 +165,27 @@ impl<'d> Pool<'d> {
     }
 
     /// Whether it is an orphan in TIME-WAIT, which has acknowledged the peer's FIN and so has nothing left to say.
-    fn is_spare(&self, index: usize) -> bool {
+    fn is_over(&self, index: usize) -> bool {
         let place = &self.places[index];
         matches!(place.phase, Phase::Orphan(_)) && place.answered && self.state(index) == State::TimeWait
     }
 
-    /// The one of these that has waited longest.
+    /// Whether it may have to go for another connection.
+    fn is_spare(&self, index: usize) -> bool {
+        self.is_over(index) || self.places[index].is_unanswered
+    }
+
+    /// The one of these that is missed least.
     fn spare(&self) -> Option<usize> {
-        (0..self.places.len()).filter(|i| self.is_spare(*i)).min_by_key(|i| self.places[*i].since)
+        let spare = (0..self.places.len()).filter(|i| self.is_spare(*i));
+        spare.min_by_key(|i| (!self.is_over(*i), self.places[*i].since))
+    }
+
+    /// When an orphan that has delivered everything, and whose peer does not finish, may have to go.
+    fn patience_ends(&self, index: usize) -> Option<Instant> {
+        let place = &self.places[index];
+        let waits = matches!(place.phase, Phase::Orphan(_)) && self.state(index) == State::FinWait2;
+        waits.then(|| place.since + PATIENCE)
     }
 
     /// Takes a place out of the pool, its socket closed and with default options.
@@ -210,6 +228,7 @@ impl<'d> Pool<'d> {
             socket.close();
         }
         self.places[index].phase = Phase::Free;
+        self.places[index].is_unanswered = false;
         #[cfg(feature = "alloc")]
         if matches!(self.places, Table::Growing { .. })
             && let Some(handle) = self.places[index].handle.take()
@@ -379,6 +398,7 @@ impl<'d> Pool<'d> {
             if let Phase::Orphan(_) = self.places[index].phase {
                 let _ = self.socket(index).recv(|data| (data.len(), ()));
             }
+            self.places[index].is_unanswered = self.patience_ends(index).is_some_and(|at| now >= at);
             let done = self.is_done(index);
             match self.places[index].phase {
                 Phase::Orphan(_) | Phase::Handshake(_) | Phase::Pending(_) if done => self.release(index),
@@ -399,7 +419,7 @@ impl<'d> Pool<'d> {
         // In a fixed pool they stay until somebody needs their places; here each has memory of its own.
         #[cfg(feature = "alloc")]
         if matches!(self.places, Table::Growing { .. }) {
-            let kept = (0..self.places.len()).filter(|i| self.is_spare(*i)).count();
+            let kept = (0..self.places.len()).filter(|i| self.is_over(*i)).count();
             let surplus = kept.saturating_sub(limits::TIME_WAITS);
             for _ in 0..surplus {
                 if let Some(index) = self.spare() {
@@ -439,7 +459,8 @@ impl<'d> Pool<'d> {
         });
         let active = |(i, place): &(usize, &Place)| place.phase != Phase::Free && self.state(*i) != State::Closed;
         let probes = self.places.iter().enumerate().filter(active).filter_map(|(_, place)| place.recovery.deadline());
-        ends.chain(probes).min()
+        let unanswered = (0..self.places.len()).filter(|i| !self.places[*i].is_unanswered);
+        ends.chain(probes).chain(unanswered.filter_map(|i| self.patience_ends(i))).min()
     }
 
     /// Resets what a closed listener never handed out.

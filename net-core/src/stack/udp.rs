@@ -21,6 +21,7 @@ use super::device::Egress;
 use super::table::Table;
 use super::wire::IcmpErrorKind;
 use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
+use crate::log::{Show, debug};
 use crate::nal::{self, ConnectedUdp, UdpStack, UnconnectedUdp};
 use crate::queue::{Bytes, Queue};
 use crate::{Error, address, limits};
@@ -343,7 +344,7 @@ impl Inner<'_> {
                 let Some((outgoing, payload)) = place.queue.as_mut().and_then(|queue| queue.get(at)) else { break };
                 let to = outgoing.to.addr;
                 if now >= outgoing.expires {
-                    debug!("udp: {} does not answer, datagram dropped", crate::log::Show(outgoing.to));
+                    debug!("udp: {} does not answer, datagram dropped", Show(outgoing.to));
                     self.stats.unresolved = self.stats.unresolved.wrapping_add(1);
                 } else {
                     let mut sent = false;

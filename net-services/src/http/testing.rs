@@ -1,0 +1,139 @@
+//! A client made of a script, for tests: what it sends, in pieces, and what it got.
+
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+use core::cell::Cell;
+use core::task::{Context, Poll};
+
+use net_core::nal::ByteStream;
+use net_core::time::{Clock, SoftClock, UnixTime};
+
+use super::connection::serve;
+use super::exchange::Ends;
+use super::seats::Seat;
+use super::server::Shared;
+use super::{Config, Handler, Stats};
+
+/// What the client does when it has sent everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Closes its sending half.
+    Finish,
+    /// Waits.
+    Wait,
+}
+
+/// A client, seen from the server.
+#[derive(Debug)]
+pub(super) struct Client {
+    pieces: VecDeque<Vec<u8>>,
+    then: Then,
+    /// Takes no more than this of what is sent to it.
+    pub(super) appetite: usize,
+    /// What it got.
+    pub(super) output: Vec<u8>,
+    /// How large the single writes were.
+    pub(super) writes: Vec<usize>,
+    pub(super) is_finished: bool,
+    pub(super) is_reset: bool,
+    pub(super) stats: Stats,
+}
+
+impl Client {
+    pub(super) fn new<P: AsRef<[u8]>>(pieces: impl IntoIterator<Item = P>, then: Then) -> Self {
+        Self {
+            pieces: pieces.into_iter().map(|piece| piece.as_ref().to_vec()).filter(|piece| !piece.is_empty()).collect(),
+            then,
+            appetite: usize::MAX,
+            output: Vec::new(),
+            writes: Vec::new(),
+            is_finished: false,
+            is_reset: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// What it got, as text.
+    pub(super) fn text(&self) -> std::string::String {
+        std::string::String::from_utf8_lossy(&self.output).into_owned()
+    }
+}
+
+impl ByteStream for Client {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>> {
+        if self.is_reset {
+            return Poll::Ready(Err(net_core::Error::Aborted));
+        }
+        let Some(piece) = self.pieces.front_mut().filter(|_| !buffer.is_empty()) else {
+            return match self.then {
+                Then::Wait if !buffer.is_empty() => Poll::Pending,
+                _ => Poll::Ready(Ok(0)),
+            };
+        };
+        let n = piece.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&piece[..n]);
+        piece.drain(..n);
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        if self.pieces.is_empty() && self.then == Then::Wait { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
+        if self.is_finished || self.is_reset {
+            return Poll::Ready(Err(net_core::Error::Closed));
+        }
+        let n = data.len().min(self.appetite - self.output.len());
+        if n == 0 && !data.is_empty() {
+            return Poll::Pending;
+        }
+        self.output.extend_from_slice(&data[..n]);
+        self.writes.push(n);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        self.is_finished = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn reset(&mut self) {
+        self.is_reset = true;
+    }
+}
+
+/// The time of day in these tests: Sunday, 2024-02-29T12:34:56Z plus what has passed.
+pub(super) const TODAY: UnixTime = UnixTime::from_secs(1_709_210_096);
+
+/// The addresses at both ends.
+pub(super) fn ends() -> Ends {
+    Ends { local: "10.0.0.1:80".parse().unwrap(), peer: "10.0.0.2:40000".parse().unwrap() }
+}
+
+/// Serves `client` with a buffer of `bytes` bytes until the connection ends. Runs in virtual time.
+pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, mut client: Client) -> Client {
+    let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
+    clock.set(TODAY);
+    let shared = Shared { config, clock: Some(&clock), stats: &stats, is_crowded: &is_crowded };
+    let mut buffer = std::vec![0xaa; bytes];
+    let seat = Seat::new();
+    serve(&shared, handler, &mut client, ends(), &mut buffer, &seat).await;
+    client.stats = stats.get();
+    client
+}
+
+/// Sends `pieces` to a server with 2 KiB and the usual configuration, and closes.
+pub(super) fn talk<H: Handler, P: AsRef<[u8]>>(handler: &H, pieces: impl IntoIterator<Item = P>) -> Client {
+    let client = Client::new(pieces, Then::Finish);
+    virtual_time::block_on(serve_with(handler, &Config::new(), 2048, client))
+}

@@ -1,0 +1,85 @@
+//! H-16: how long is waited for a client, and what it costs.
+
+use net_core::time::{Duration, Instant};
+
+use super::*;
+use crate::http::testing::{Then, serve_with};
+
+/// How many seconds a connection lasted, and what the client got.
+fn last<H: Handler>(handler: &H, config: &Config, client: Client) -> (u64, Client) {
+    virtual_time::block_on(async {
+        let began = Instant::now();
+        let client = serve_with(handler, config, 2048, client).await;
+        (began.elapsed().as_secs(), client)
+    })
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.first_byte = Duration::from_secs(3);
+    config.head = Duration::from_secs(4);
+    config.keep_alive = Duration::from_secs(5);
+    config.body = Duration::from_secs(6);
+    config.write = Duration::from_secs(7);
+    config
+}
+
+#[test]
+fn a_client_that_stops_at_any_byte_costs_a_bounded_time() {
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    let head = request.len() - 5;
+    for sent in 0..=request.len() {
+        let (seconds, client) = last(&echo, &config(), Client::new([&request[..sent]], Then::Wait));
+        let statuses: Vec<_> = answers(&client).iter().map(|answer| answer.status).collect();
+        match sent {
+            // Nothing was asked, so nothing is answered.
+            0 => assert_eq!((seconds, statuses), (3, Vec::<u16>::new())),
+            n if n < head => assert_eq!((seconds, statuses), (4, Vec::from([408u16])), "{n}"),
+            n if n < request.len() => assert_eq!((seconds, statuses), (6, Vec::from([408u16])), "{n}"),
+            _ => assert_eq!((seconds, statuses), (5, Vec::from([200u16]))),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_stops_taking_is_reset() {
+    let large = async |_: Request<'_>, response: Response<'_>| response.text(&"x".repeat(10_000)).await;
+    for appetite in [0, 1, 100, 500, 9999] {
+        let mut client = Client::new(["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], Then::Wait);
+        client.appetite = appetite;
+        let (seconds, client) = last(&large, &config(), client);
+        assert_eq!((seconds, client.output.len(), client.is_reset), (7, appetite, true));
+        assert_eq!(client.stats.timed_out, 1);
+    }
+}
+
+#[test]
+fn whoever_drips_a_body_is_no_better_off() {
+    // A byte a second never stops for long, but 50 a second are wanted.
+    let mut pace = crate::http::exchange::Pace::default();
+    let mut seconds = 0;
+    while pace.allowance(config().body, config().minimum_rate) >= Duration::from_secs(1) {
+        pace.waited(Duration::from_secs(1), 1);
+        seconds += 1;
+        assert!(seconds < 60, "for ever");
+    }
+    assert!((5..=7).contains(&seconds), "{seconds}");
+    // Whoever sends enough may take as long as it takes.
+    let mut pace = crate::http::exchange::Pace::default();
+    for _ in 0..10_000 {
+        assert!(pace.allowance(config().body, config().minimum_rate) >= Duration::from_secs(1));
+        pace.waited(Duration::from_secs(1), 100);
+    }
+}
+
+/// H-11: what still comes after a refusal is taken for a moment, not for ever.
+#[test]
+fn lingering_is_bounded() {
+    virtual_time::block_on(async {
+        let client = Client::new(["GARBAGE\r\n"], Then::Wait);
+        let began = Instant::now();
+        let client = serve_with(&echo, &config(), 2048, client).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(300));
+        assert_eq!(answers(&client)[0].status, 400);
+    });
+}

@@ -1,0 +1,31 @@
+//! The services over the stack: the same tests as over the computer's own sockets.
+#![allow(clippy::unwrap_used, clippy::large_futures)]
+
+#[path = "../../net-core/tests/common/mod.rs"]
+mod common;
+
+use common::*;
+use net_core::cable::{Cable, Quality};
+use net_core::time::Duration;
+
+#[test]
+fn http_over_the_stack() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow, Quality { loss_per_mille: 50, ..slow }] {
+        let (_cable, one, two) = pair(quality, 1);
+        let (server, client) = (one.stack, two.stack);
+        run([one, two], async {
+            service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await;
+            service_suite::http::all(&server, &client, v6(1, 0).ip(), 80).await;
+        });
+    }
+}
+
+/// With no more sockets than places: a client that waits for one is seen all the same.
+#[test]
+fn http_over_a_stack_whose_sockets_are_a_fixed_pool() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let (one, two) = (small_host::<2, 1>(&cable, static_config(1)), small_host::<8, 1>(&cable, static_config(2)));
+    let (server, client) = (one.stack, two.stack);
+    run([one, two], async { service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await });
+}

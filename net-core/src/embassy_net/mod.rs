@@ -1,11 +1,86 @@
-//! An embassy-net stack behind the traits of [`nal`](crate::nal).
+//! An embassy-net stack behind the traits of [`nal`].
 //!
 //! For a firmware that has embassy-net 0.9 already: [`new`] takes its `Stack` and [`Resources`], and gives an
 //! [`EmbassyNet`], a handle to copy to whoever wants sockets, and a [`Runner`], whose [`run`](Runner::run) must be polled
 //! beside embassy-net's own runner. What works on the traits works on the handle: every service, the resolver, any crate
-//! that is generic over embedded-nal-async.
+//! that is generic over embedded-nal-async. It needs no heap.
 //!
-//! TODO-EXAMPLE
+//! # A firmware with embassy-net, and an echo server on the traits
+//! ```
+//! use embassy_futures::join::join3;
+//! use embassy_net::StackResources;
+//! use net_core::Error;
+//! use net_core::driver::Driver;
+//! use net_core::embassy_net::{Config, Resources};
+//! use net_core::nal::{Read, TcpListener, TcpStack, TcpWrite, Write};
+//! use static_cell::StaticCell;
+//!
+//! // What the services get: 4 TCP sockets with buffers of 1024 bytes, 2 UDP sockets with queues of 1536.
+//! type Sockets = Resources<4, 2, 1024, 1536>;
+//! static SOCKETS: StaticCell<Sockets> = StaticCell::new();
+//! // What embassy-net keeps of them, and two more sockets: one for the firmware's own use, one for DHCP.
+//! static STACK: StaticCell<StackResources<{ Sockets::SOCKETS + 2 }>> = StaticCell::new();
+//!
+//! /// Knows the traits, and nothing of embassy-net.
+//! async fn echo(net: impl TcpStack) -> Result<(), Error> {
+//!     let mut listener = net.listen(([0, 0, 0, 0], 7).into(), 2).await?;
+//!     loop {
+//!         let mut socket = listener.accept().await?;
+//!         let mut buffer = [0; 256];
+//!         while let Ok(n @ 1..) = socket.read(&mut buffer).await {
+//!             if socket.write_all(&buffer[..n]).await.is_err() {
+//!                 break;
+//!             }
+//!         }
+//!         // The peer has finished, so we do; what it was sent is still delivered when the socket is dropped.
+//!         let _ = socket.finish().await;
+//!     }
+//! }
+//!
+//! async fn firmware(driver: impl Driver, seed: u64) {
+//!     // As the firmware always did.
+//!     let config = embassy_net::Config::default();
+//!     let (stack, mut below) = embassy_net::new(driver, config, STACK.init_with(StackResources::new), seed);
+//!     // What is new.
+//!     let sockets = SOCKETS.init_with(Resources::new);
+//!     let (net, mut beside) = net_core::embassy_net::new(stack, Config::new(), sockets, seed.rotate_left(32));
+//!     // With embassy-executor, each is a task.
+//!     join3(below.run(), beside.run(), echo(net)).await;
+//! }
+//! ```
+//!
+//! # What it adds to embassy-net
+//! Listeners; sockets that close in order when dropped; errors that say what happened; UDP in which a host that has
+//! vanished delays nobody else for long; bind conflicts and exhaustion as errors; memberships that are counted, and reported
+//! when they are due; interface events for any number of readers. The suite of what the traits promise passes over it.
+//!
+//! # What it cannot do
+//! embassy-net gives no means for these; our own stack does all of it.
+//! - **Connecting from a chosen port** is [`Error::Unsupported`](crate::Error::Unsupported). The ports of outgoing
+//!   connections are embassy-net's, one after the other.
+//! - **Requests do not wait.** A connection request that finds no socket in LISTEN is refused with a RST, unseen by
+//!   [`TcpListener::pending`](nal::TcpListener::pending). A listener has sockets in LISTEN as its backlog leaves
+//!   room for and as are free; so let there be more TCP sockets than services hold connections. A socket that
+//!   listens is given up when a service connects somewhere and no other is free.
+//! - **ICMP errors are not heard.** A connected UDP socket is not told that nobody listens at its peer's, and connecting
+//!   to a host that a router calls unreachable is [`Error::TimedOut`](crate::Error::TimedOut).
+//! - **Why a connection ended** is concluded from what it was doing. One that was silent for longer than its keep-alive
+//!   interval and timeout together ended by timeout, even if a RST came just then.
+//! - **Data that nobody reads** within 10 s after both ends have finished is lost; reading then is
+//!   [`Error::Aborted`](crate::Error::Aborted). User timeouts strike up to 250 ms late.
+//! - **A listener on `0.0.0.0`** does not refuse a connection over IPv6 to its port, but resets it; and
+//!   [`UdpSocket::readable`](nal::UdpSocket::readable) of such a socket may be early, for a datagram that it then drops.
+//! - **Events** come up to 250 ms late. There are none for DHCP leases, only for the addresses and servers that they bring, and no
+//!   NTP servers in the [`Status`].
+//! - **Sockets that the firmware makes itself** are not seen when a port is looked for or a conflict.
+//! - **What takes a look at frames** is not done: membership reports for IPv6 have their types swapped (RFC 3810 section
+//!   5.2.12), those for IPv4 lack the Router Alert option (RFC 2236 section 2), and lost segments are repeated by
+//!   smoltcp's timer alone.
+//!
+//! IPv6 and groups are there with the features `ipv6` and `multicast` of this crate, which switch them on in
+//! embassy-net. smoltcp's tables are small unless the firmware says otherwise: 2 addresses and 4 groups, of which each IPv6
+//! address takes one (`SMOLTCP_IFACE_MAX_ADDR_COUNT` and `SMOLTCP_IFACE_MAX_MULTICAST_GROUP_COUNT`).
+
 use core::cell::RefCell;
 use core::convert::Infallible;
 use core::future::{Future, poll_fn};
@@ -51,7 +126,7 @@ pub struct Config {
     /// How long a peer may take to complete a connection that it asked for. Default 10 s.
     pub handshake_timeout: Duration,
     /// How long data may stay unacknowledged before a connection fails; see
-    /// [`TcpSocket::set_timeout`](crate::nal::TcpSocket::set_timeout). Default 100 s (RFC 9293 section 3.8.3).
+    /// [`TcpSocket::set_timeout`](nal::TcpSocket::set_timeout). Default 100 s (RFC 9293 section 3.8.3).
     pub tcp_timeout: Duration,
     /// How long a dropped connection may take to deliver its last data and close. Then it is reset, to free its socket.
     /// Default 20 s.
@@ -76,7 +151,7 @@ impl Default for Config {
     }
 }
 
-/// Puts the traits of [`nal`](crate::nal) on `stack`.
+/// Puts the traits of [`nal`] on `stack`.
 ///
 /// `seed` is what local ports of UDP sockets are drawn from: take it from a random number generator, anew at each boot.
 ///
@@ -106,7 +181,7 @@ pub fn new<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UD
 }
 
 /// A handle to an embassy-net stack: for making sockets, and for asking how the interface is, by the traits of
-/// [`nal`](crate::nal).
+/// [`nal`].
 #[derive(Clone, Copy)]
 pub struct EmbassyNet {
     shared: &'static Shared,

@@ -111,11 +111,11 @@ impl Pool {
             return self.release(index);
         }
         let time = match close {
-            Close::InOrder(linger) => {
+            Close::InOrder(linger) if place.socket.state() != State::Closed => {
                 place.socket.close();
                 linger
             }
-            Close::Reset => {
+            _ => {
                 place.socket.abort();
                 RST_FOR
             }

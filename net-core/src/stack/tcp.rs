@@ -110,7 +110,10 @@ impl Inner<'_> {
             if !data {
                 return 0;
             }
-            let n = self.tcp.socket(index).recv_slice(buffer).unwrap_or(0);
+            let socket = self.tcp.socket(index);
+            let n = socket.recv_slice(buffer).unwrap_or(0);
+            let unread = socket.recv_queue();
+            self.tcp.places[index].unread = unread;
             self.wake(); // the window has opened
             n
         })

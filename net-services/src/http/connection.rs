@@ -78,7 +78,7 @@ async fn receive(engine: &mut Engine<'_>, stream: &mut dyn ByteStream, seat: &Se
     let result = with_deadline(deadline, reading).await.unwrap_or(Ok(0));
     seat.set_idle(None);
     if let Ok(n @ 1..) = result {
-        engine.received(n, Instant::now());
+        engine.received(n);
     }
     result
 }

@@ -19,13 +19,15 @@ use crate::halves::{self, Half as _};
 use crate::nal::{self, ConnectOptions};
 use crate::time::bounded;
 
+/// How long connecting waits for a socket that is about to be free.
+const SOON: Duration = Duration::from_millis(20);
+
 impl EmbassyNet {
     pub(super) async fn connect_to(self, remote: SocketAddr, options: ConnectOptions) -> Result<TcpSocket, Error> {
         let index = loop {
             let (begun, spare) = self.with(|inner| (inner.tcp_connect(remote, options), inner.tcp.next_spare()));
             match (begun, spare) {
-                // It is a matter of milliseconds.
-                (Err(Error::NoFreeSocket), Some(spare)) => Timer::at(spare).await,
+                (Err(Error::NoFreeSocket), Some(spare)) if spare <= Instant::now() + SOON => Timer::at(spare).await,
                 (begun, _) => break begun?,
             }
         };

@@ -21,11 +21,18 @@ const RST_FOR: Duration = Duration::from_secs(1);
 /// 10 ms at the most, and where there is no data not at all.
 const ACK_FOR: Duration = Duration::from_millis(12);
 
+/// How long a peer that has been sent everything has to finish before another connection may take the place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Place {
-    /// When an orphan in TIME-WAIT has nothing left to say.
+    /// When an orphan may have to go for another connection: in TIME-WAIT, when it has nothing left to say, or when it
+    /// has delivered everything and its peer does not finish.
     fn spare_from(&self) -> Option<Instant> {
-        let is_spare = matches!(self.phase, Phase::Orphan(_)) && self.seen == State::TimeWait;
-        is_spare.then_some(self.data_at.map_or(Instant::MIN, |at| at + ACK_FOR))
+        match (self.phase, self.seen) {
+            (Phase::Orphan(_), State::TimeWait) => Some(self.data_at.map_or(Instant::MIN, |at| at + ACK_FOR)),
+            (Phase::Orphan(_), State::FinWait2) => Some(self.since + PATIENCE),
+            _ => None,
+        }
     }
 }
 
@@ -49,22 +56,25 @@ impl Pool {
         Self { stack, places }
     }
 
-    /// Whether it is an orphan in TIME-WAIT, which has nothing left to say.
+    /// Whether it may have to go for another connection.
     fn is_spare(&self, index: usize, now: Instant) -> bool {
         let place = &self.places[index];
         place.spare_from().is_some_and(|at| now >= at)
     }
 
-    /// When the next orphan in TIME-WAIT will have nothing left to say.
+    /// When the next orphan may have to go.
     pub(super) fn next_spare(&self) -> Option<Instant> {
         self.places.iter().filter_map(Place::spare_from).min()
     }
 
-    /// Takes a place out of the pool, its socket closed and with default options: a free one, or that of the oldest
-    /// connection in TIME-WAIT.
+    /// Takes a place out of the pool, its socket closed and with default options: a free one, or that of the
+    /// connection that is missed least.
     pub(super) fn take(&mut self, phase: Phase, now: Instant) -> Option<usize> {
         let free = self.places.iter().position(|place| place.phase == Phase::Free);
-        let spare = || (0..self.places.len()).filter(|i| self.is_spare(*i, now)).min_by_key(|i| self.places[*i].since);
+        let spare = || {
+            let spare = (0..self.places.len()).filter(|i| self.is_spare(*i, now));
+            spare.min_by_key(|i| (self.places[*i].seen != State::TimeWait, self.places[*i].since))
+        };
         let index = free.or_else(spare)?;
         self.places[index].renew(phase, now);
         Some(index)
@@ -209,7 +219,7 @@ impl Pool {
             let _ = now_or_never(place.socket.read_with(|data| (data.len(), ())));
         }
         let state = place.socket.state();
-        if state == State::TimeWait && place.seen != State::TimeWait {
+        if state != place.seen && matches!(state, State::TimeWait | State::FinWait2) {
             place.since = now;
         }
         place.seen = state;

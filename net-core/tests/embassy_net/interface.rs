@@ -14,8 +14,9 @@ use net_core::embassy_net::EmbassyNet;
 use net_core::events::Event;
 use net_core::nal::{Interface, Multicast, UdpBind, UnconnectedUdp};
 
+use super::SECOND;
 use super::common::*;
-use super::{SECOND, device, device_with, run_with};
+use super::devices::{device, device_with, run_with};
 
 #[test]
 fn what_happens_to_the_interface_is_told() {

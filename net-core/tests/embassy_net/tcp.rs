@@ -11,8 +11,9 @@ use net_core::cable::{Cable, Quality};
 use net_core::embassy_net::{EmbassyNet, TcpSocket};
 use net_core::nal::{ConnectOptions, Read, TcpListener as _, TcpSocket as _, TcpStack, TcpWrite as _, Write};
 
+use super::SECOND;
 use super::common::*;
-use super::{SECOND, device, run_with};
+use super::devices::{device, run_with};
 
 async fn connected(server: EmbassyNet, client: EmbassyNet, port: u16) -> (TcpSocket, TcpSocket) {
     let mut listener = server.listen(any(port), 1).await.unwrap();
@@ -168,6 +169,27 @@ fn a_dropped_socket_delivers_closes_and_is_freed() {
         Timer::after(SECOND * 10).await;
         assert_eq!(server.stats().tcp_sockets, 0);
         drop(c);
+    });
+}
+
+/// As over our own stack.
+#[test]
+fn a_peer_that_does_not_finish_gives_way() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let (one, two) = (device::<1, 1>(&cable, 1), device::<2, 1>(&cable, 2));
+    let (server, client) = (one.net, two.net);
+    run_with([one, two], [], async {
+        let (mut a, mut first) = connected(server, client, 80).await;
+        a.write_all(b"goodbye").await.unwrap();
+        drop(a);
+        let mut listener = server.listen(any(80), 2).await.unwrap();
+        Timer::after(SECOND / 2).await;
+        assert_eq!(connect(client, 80).await.map(drop), Err(Error::Refused), "it has a second to finish by itself");
+        Timer::after(SECOND).await;
+        let (second, b) = join(connect(client, 80), listener.accept()).await;
+        assert!(second.is_ok() && b.is_ok());
+        // What it was sent is still there to be read.
+        assert_eq!(read_to_end(&mut first).await.unwrap(), b"goodbye");
     });
 }
 

@@ -6,8 +6,9 @@ use net_core::Error;
 use net_core::cable::{Cable, Quality};
 use net_core::nal::{UdpBind, UdpSocket as _, UdpStack, UnconnectedUdp};
 
+use super::SECOND;
 use super::common::*;
-use super::{SECOND, device, run_with};
+use super::devices::{device, run_with};
 
 /// Defect 1 of smoltcp: one datagram to a vanished host stalls a socket for ever.
 #[test]

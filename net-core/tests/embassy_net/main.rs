@@ -11,7 +11,7 @@ mod udp;
 
 use common::*;
 use devices::*;
-use embassy_time::Duration;
+use embassy_time::{Duration, Timer};
 use nal_suite::Lack;
 use net_core::cable::{Cable, Quality};
 
@@ -52,4 +52,29 @@ fn and_with_our_own_stack_at_the_other_end() {
             nal_suite::all_but(&ours, &theirs, client.ip(), &LACKS).await;
         }
     });
+}
+
+#[test]
+fn and_over_a_bad_line() {
+    let bad = Quality {
+        delay: Duration::from_millis(20),
+        loss_per_mille: 50,
+        duplicate_per_mille: 10,
+        reorder_per_mille: 50,
+        ..Quality::PERFECT
+    };
+    for seed in 1..=5 {
+        let cable = Cable::new(bad, seed);
+        let (one, two) = (device::<4, 1>(&cable, 1), device::<4, 1>(&cable, 2));
+        let (server, client) = (one.net, two.net);
+        run_with([one, two], [], async {
+            let ip = v4(1, 0).ip();
+            nal_suite::tcp_addresses_and_echo(&server, &client, ip).await;
+            nal_suite::tcp_half_close(&server, &client, ip).await;
+            nal_suite::tcp_halves_at_once(&server, &client, ip).await;
+            nal_suite::tcp_drop_delivers(&server, &client, ip).await;
+            Timer::after(SECOND * 60).await;
+            assert_eq!((server.stats().tcp_sockets, client.stats().tcp_sockets), (0, 0));
+        });
+    }
 }

@@ -133,20 +133,26 @@ impl Ring<[u8]> {
 
     /// Copies into the ring, around its end.
     fn write(&mut self, at: usize, from: &[u8]) {
-        let at = self.wrap(at);
-        let (start, end) = self.bytes.split_at_mut(at);
-        for (to, from) in end.iter_mut().chain(start).zip(from) {
-            *to = *from;
-        }
+        let (start, end) = self.bytes.split_at_mut(self.wrap(at));
+        let (first, second) = from.split_at(from.len().min(end.len()));
+        copy(first, end);
+        copy(second, start);
     }
 
     /// Copies out of the ring, around its end.
     fn read(&self, at: usize, to: &mut [u8]) {
-        let at = self.wrap(at);
-        let (start, end) = self.bytes.split_at(at);
-        for (to, from) in to.iter_mut().zip(end.iter().chain(start)) {
-            *to = *from;
-        }
+        let (start, end) = self.bytes.split_at(self.wrap(at));
+        let (first, second) = to.split_at_mut(to.len().min(end.len()));
+        copy(end, first);
+        copy(start, second);
+    }
+}
+
+/// Copies as much as both have.
+fn copy(from: &[u8], to: &mut [u8]) {
+    let n = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..n), to.get_mut(..n)) {
+        to.copy_from_slice(from);
     }
 }
 

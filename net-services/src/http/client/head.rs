@@ -10,12 +10,11 @@ use crate::http::{Framing, Method};
 
 /// The fields that frame the message or belong to the connection, which are the client's own. `Expect` is among them: waiting
 /// for `100 Continue` takes longer than sending what a device has to send.
-const OWN: [&str; 11] = [
+const OWN: [&str; 10] = [
     "connection",
     "content-length",
     "expect",
     "host",
-    "http2-settings",
     "keep-alive",
     "proxy-connection",
     "te",

@@ -214,7 +214,7 @@ impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
             let mut exchange = Exchange { stream: &mut connection.socket, incoming: &mut incoming, times };
             match exchange.run(&head, body, work).await {
                 Ok(is_sent) => {
-                    if !is_sent {
+                    if !is_sent || head.close {
                         incoming.close_after();
                     }
                     return Ok((connection, incoming));

@@ -181,7 +181,7 @@ impl Incoming {
         self.decoder.consumed(count);
     }
 
-    /// The request has not been sent to its end: the connection is of no more use.
+    /// The connection is to carry no other request, whatever the server says.
     pub(super) fn close_after(&mut self) {
         if let Some(head) = &mut self.head {
             head.keep_alive = false;

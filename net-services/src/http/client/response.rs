@@ -30,7 +30,7 @@ impl<S: TcpSocket> Kept<S> {
     /// anything unasked.
     pub(super) fn revive(mut self, keep_alive: Duration) -> Option<Connection<S>> {
         let mut cx = Context::from_waker(Waker::noop());
-        if self.since.elapsed() > bounded(keep_alive) || self.connection.socket.poll_readable(&mut cx).is_ready() {
+        if self.since.elapsed() >= bounded(keep_alive) || self.connection.socket.poll_readable(&mut cx).is_ready() {
             return None;
         }
         self.connection.is_idle = false;

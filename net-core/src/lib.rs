@@ -57,7 +57,7 @@ mod queue;
 #[cfg(any(feature = "cable", feature = "dns", feature = "embassy-net", feature = "ipv4", feature = "ipv6"))]
 mod random;
 pub mod time;
-mod waiters;
+pub mod waiters;
 
 #[cfg(feature = "cable")]
 pub mod cable;

@@ -32,6 +32,19 @@ fn http_over_a_stack_whose_sockets_are_a_fixed_pool() {
     run([one, two], async { service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await });
 }
 
+#[test]
+fn http_client_over_the_stack() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow, Quality { loss_per_mille: 20, ..slow }] {
+        let (_cable, one, two) = pair(quality, 1);
+        let (server, client) = (one.stack, two.stack);
+        run([one, two], async {
+            service_suite::http_client::all(&server, &client, v4(1, 0).ip(), 80).await;
+            service_suite::http_client::all(&server, &client, v6(1, 0).ip(), 80).await;
+        });
+    }
+}
+
 /// Over embassy-net there must be more sockets than places: it refuses a client for whom none listens.
 #[test]
 fn http_over_embassy_net() {
@@ -41,8 +54,10 @@ fn http_over_embassy_net() {
         let (one, two) = (devices::device::<8, 1>(&cable, 1), devices::device::<8, 1>(&cable, 2));
         let (server, client) = (one.net, two.net);
         devices::run_with([one, two], [], async {
-            service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await;
-            service_suite::http::all(&server, &client, v6(1, 0).ip(), 80).await;
+            for ip in [v4(1, 0).ip(), v6(1, 0).ip()] {
+                service_suite::http::all(&server, &client, ip, 80).await;
+                service_suite::http_client::all(&server, &client, ip, 80).await;
+            }
         });
     }
 }

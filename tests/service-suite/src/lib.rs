@@ -6,3 +6,4 @@
 #![allow(async_fn_in_trait)]
 
 pub mod http;
+pub mod http_client;

@@ -54,9 +54,10 @@ fn http_over_embassy_net() {
         let (one, two) = (devices::device::<8, 1>(&cable, 1), devices::device::<8, 1>(&cable, 2));
         let (server, client) = (one.net, two.net);
         devices::run_with([one, two], [], async {
-            service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await;
-            service_suite::http::all(&server, &client, v6(1, 0).ip(), 80).await;
-            service_suite::http_client::all(&server, &client, v4(1, 0).ip(), 80).await;
+            for ip in [v4(1, 0).ip(), v6(1, 0).ip()] {
+                service_suite::http::all(&server, &client, ip, 80).await;
+                service_suite::http_client::all(&server, &client, ip, 80).await;
+            }
         });
     }
 }

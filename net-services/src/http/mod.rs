@@ -117,6 +117,7 @@ mod server;
 
 pub mod body;
 pub mod broadcast;
+pub mod client;
 mod control;
 pub mod date;
 pub mod fields;

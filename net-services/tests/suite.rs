@@ -3,6 +3,8 @@
 
 #[path = "../../net-core/tests/common/mod.rs"]
 mod common;
+#[path = "../../net-core/tests/embassy_net/devices.rs"]
+mod devices;
 
 use common::*;
 use net_core::cable::{Cable, Quality};
@@ -39,6 +41,23 @@ fn http_client_over_the_stack() {
         run([one, two], async {
             service_suite::http_client::all(&server, &client, v4(1, 0).ip(), 80).await;
             service_suite::http_client::all(&server, &client, v6(1, 0).ip(), 80).await;
+        });
+    }
+}
+
+/// Over embassy-net there must be more sockets than places: it refuses a client for whom none listens.
+#[test]
+fn http_over_embassy_net() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow] {
+        let cable = Cable::new(quality, 1);
+        let (one, two) = (devices::device::<8, 1>(&cable, 1), devices::device::<8, 1>(&cable, 2));
+        let (server, client) = (one.net, two.net);
+        devices::run_with([one, two], [], async {
+            for ip in [v4(1, 0).ip(), v6(1, 0).ip()] {
+                service_suite::http::all(&server, &client, ip, 80).await;
+                service_suite::http_client::all(&server, &client, ip, 80).await;
+            }
         });
     }
 }

@@ -116,6 +116,7 @@ mod seats;
 mod server;
 
 pub mod body;
+pub mod broadcast;
 pub mod client;
 mod control;
 pub mod date;
@@ -126,6 +127,7 @@ mod method;
 pub mod response_head;
 mod status;
 mod target;
+pub mod websocket;
 
 #[cfg(feature = "alloc")]
 mod router;

@@ -42,13 +42,15 @@ pub struct Stats {
     pub sent: u64,
 }
 
-/// What all connections of a server share.
+/// What a connection knows of its server.
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
+    /// The place of this connection.
+    pub(super) seat: &'s Seat,
 }
 
 impl Shared<'_> {
@@ -209,8 +211,8 @@ impl<'s, H: Handler> Server<'s, H> {
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
         let shared =
-            Shared { config: &self.config, clock: self.clock, stats: &self.stats, is_crowded: &self.is_crowded };
-        serve(&shared, self.handler, &mut socket, ends, buffer, seat).await;
+            Shared { config: &self.config, clock: self.clock, stats: &self.stats, is_crowded: &self.is_crowded, seat };
+        serve(&shared, self.handler, &mut socket, ends, buffer).await;
         drop(socket);
         seat.free();
     }

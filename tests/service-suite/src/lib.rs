@@ -7,3 +7,4 @@
 
 pub mod http;
 pub mod http_client;
+pub mod websocket;

@@ -2,7 +2,8 @@
 
 use net_core::time::Duration;
 
-/// What a [`Client`](super::Client) is held to. Const-constructible: start from [`ClientConfig::new`] and change fields.
+/// What a [`Client`](super::Client) is held to. Const-constructible: start from [`ClientConfig::new`] and change
+/// fields.
 ///
 /// Every time is bounded: there is no way to wait for ever. A span longer than a year counts as a year.
 #[derive(Debug, Clone, Copy)]

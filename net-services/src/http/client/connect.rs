@@ -11,13 +11,13 @@ use super::times::Times;
 use super::url::Url;
 use super::{ClientError, Timeout};
 
-/// A socket that has just been let go, perhaps by this client, still has its last segments to send. So where none is free
-/// one is asked for again, for this long and this often.
+/// A socket that has just been let go, perhaps by this client, still has its last segments to send. So where none is
+/// free one is asked for again, for this long and this often.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A connection. Dropped in the midst of a request, a response or an attempt it is reset: the socket is free at once, and
-/// the server learns that nobody reads on. Dropped when idle it is closed in order.
+/// A connection. Dropped in the midst of a request, a response or an attempt it is reset: the socket is free at once,
+/// and the server learns that nobody reads on. Dropped when idle it is closed in order.
 #[derive(Debug)]
 pub(super) struct Connection<S: TcpSocket> {
     pub(super) socket: S,
@@ -34,7 +34,8 @@ impl<S: TcpSocket> Drop for Connection<S> {
 
 /// Resolves the host of `url`, and connects to it.
 ///
-/// [`Dns`] gives one address of each IP version. The one that it prefers is tried first, then that of the other version.
+/// [`Dns`] gives one address of each IP version. The one that it prefers is tried first, then that of the other
+/// version.
 ///
 /// This is where TLS is to be put around the connection.
 ///

@@ -14,8 +14,8 @@ pub enum ClientError {
     /// No URL that can be fetched, and what is wrong with it. That of a redirect is
     /// [`InvalidRedirect`](Self::InvalidRedirect).
     InvalidUrl(&'static str),
-    /// A field name or value that is not allowed (RFC 9110 section 5: above all no CR, LF or NUL), or one of those fields
-    /// that the client writes itself.
+    /// A field name or value that is not allowed (RFC 9110 section 5: above all no CR, LF or NUL), or one of those
+    /// fields that the client writes itself.
     InvalidHeader,
     /// What this client cannot do: `https` as long as there is no TLS.
     Unsupported(&'static str),

@@ -160,8 +160,9 @@ impl Exchange<'_> {
         Ok(true)
     }
 
-    /// Writes all of `data`. In `room`, if there is any, an answer that comes meanwhile is received; `false` when the server
-    /// does not want the rest: its answer is anything but success, or it has ended the connection after its answer.
+    /// Writes all of `data`. In `room`, if there is any, an answer that comes meanwhile is received; `false` when the
+    /// server does not want the rest: its answer is anything but success, or it has ended the connection after its
+    /// answer.
     ///
     /// Nothing is flushed: a stack sends what it is given by itself, and flushing would wait for the acknowledgement.
     async fn write(&mut self, mut data: &[u8], room: &mut [u8]) -> Result<bool, ClientError> {

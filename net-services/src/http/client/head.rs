@@ -8,8 +8,8 @@ use super::writer::Writer;
 use crate::http::fields::{Fields, check_name, check_value};
 use crate::http::{Framing, Method};
 
-/// The fields that frame the message or belong to the connection, which are the client's own. `Expect` is among them: waiting
-/// for `100 Continue` takes longer than sending what a device has to send.
+/// The fields that frame the message or belong to the connection, which are the client's own. `Expect` is among them:
+/// waiting for `100 Continue` takes longer than sending what a device has to send.
 const OWN: [&str; 10] = [
     "connection",
     "content-length",

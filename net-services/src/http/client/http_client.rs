@@ -62,9 +62,9 @@ pub struct Client<'a, N: TcpStack, D: Dns> {
 impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
     /// A client on the network `net`, which resolves names by `dns`.
     ///
-    /// `buffer` must hold the URL and the fields of a request, and beside them first the request head, then the response
-    /// head and at least a byte of content. 1 KiB will do for a server of one's own, 4 KiB for most of those on the
-    /// Internet. The more is left the faster comes the content.
+    /// `buffer` must hold the URL and the fields of a request, and beside them first the request head, then the
+    /// response head and at least a byte of content. 1 KiB will do for a server of one's own, 4 KiB for most of those
+    /// on the Internet. The more is left the faster comes the content.
     pub fn new(net: &'a N, dns: &'a D, config: &'a ClientConfig, buffer: &'a mut [u8]) -> Self {
         Self { net, dns, config, buffer, url_length: 0, kept: None, dns_error: None, stats: ClientStats::default() }
     }
@@ -180,8 +180,8 @@ impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
 
     /// Sends a request, on the connection that is kept or a new one, and receives the head of the response.
     ///
-    /// A server may close a connection at the moment at which it is used again. If it did so without a byte of an answer, the
-    /// request is sent once more, on a new one (RFC 9112 section 9.3.1).
+    /// A server may close a connection at the moment at which it is used again. If it did so without a byte of an
+    /// answer, the request is sent once more, on a new one (RFC 9112 section 9.3.1).
     async fn exchange<R: Read>(
         &mut self,
         parts: &Parts,
@@ -229,7 +229,12 @@ impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
     }
 
     /// Makes the request that a redirect asks for of the one that it answers.
-    fn follow(&mut self, parts: &mut Parts, head: &ResponseHead, is_body_dropped: bool) -> Result<(), ClientError> {
+    pub(super) fn follow(
+        &mut self,
+        parts: &mut Parts,
+        head: &ResponseHead,
+        is_body_dropped: bool,
+    ) -> Result<(), ClientError> {
         let Range { start, end } = parts.fields;
         let (front, work) = self.buffer.split_at_mut(end);
         let (received, free) = work.split_at_mut(head.length);

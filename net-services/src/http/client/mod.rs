@@ -86,60 +86,61 @@
 //! ```
 //!
 //! # Requests
-//! A [`Client`] is a network, a resolver, a [`ClientConfig`] and a buffer. [`Client::get`] and [`Client::post`] are for the
-//! common cases; [`Client::request`] gives a [`ClientRequest`] that takes fields, a [body](ClientRequest::body) that lies
-//! in memory, or [one that is read](ClientRequest::send_from) from a stream while it is sent.
+//! A [`Client`] is a network, a resolver, a [`ClientConfig`] and a buffer. [`Client::get`] and [`Client::post`] are for
+//! the common cases; [`Client::request`] gives a [`ClientRequest`] that takes fields, a [body](ClientRequest::body)
+//! that lies in memory, or [one that is read](ClientRequest::send_from) from a stream while it is sent.
 //!
 //! A [`ClientResponse`] is there when its head is. Its content comes by [`read`](ClientResponse::read),
 //! [`fill_buf`](ClientResponse::fill_buf) without a copy, or whole; it implements the `Read` and `BufRead` of
 //! `embedded-io-async`. A status such as 404 is a response like any other, not an error.
 //!
 //! # Connections
-//! The connection of a response that was read to its end is kept, for [`ClientConfig::keep_alive`], and the next request to
-//! the same scheme, host and port uses it. Where the server has closed it in the meantime, the client opens another. Where it
-//! closes it at that very moment, without a byte of an answer, the request is sent once more, unless its body
-//! came from a stream. [`Client::stats`] counts all that; [`Client::close`] gives the socket back.
+//! The connection of a response that was read to its end is kept, for [`ClientConfig::keep_alive`], and the next
+//! request to the same scheme, host and port uses it. Where the server has closed it in the meantime, the client opens
+//! another. Where it closes it at that very moment, without a byte of an answer, the request is sent once more, unless
+//! its body came from a stream. [`Client::stats`] counts all that; [`Client::close`] gives the socket back.
 //!
 //! One request at a time, and one connection: for more at once, take more clients.
 //!
 //! The host's name is resolved by any [`Dns`](net_core::nal::Dns), which gives one address of each IP version: when the
 //! first does not answer, the other is tried.
 //!
-//! A server may answer before it has been sent the whole body. If the answer is not a success (2xx), the rest is not sent.
-//! Otherwise it is; the client then has no room for an answer longer than its buffer, so a server that waits to be
-//! read before it reads on meets with [`ClientConfig::idle`]. The client never waits for `100 Continue`.
+//! A server may answer before it has been sent the whole body. If the answer is not a success (2xx), the rest is not
+//! sent. Otherwise it is; the client then has no room for an answer longer than its buffer, so a server that waits to
+//! be read before it reads on meets with [`ClientConfig::idle`]. The client never waits for `100 Continue`.
 //!
 //! # Redirects
 //! 301, 302, 303, 307 and 308 with a `Location` are followed, [`ClientConfig::max_redirects`] times. 303 makes any
-//! method but HEAD a GET; 301 and 302 make POST a GET, as in browsers and curl. The body goes with all others;
-//! one that came from a stream cannot, which is [an error](ClientError::BodyNotRepeatable). From `https` to `http` only with
-//! [leave](ClientConfig::allow_downgrade). `Authorization`, `Cookie` and `Proxy-Authorization` never go to another scheme,
-//! host or port than the one they were meant for.
+//! method but HEAD a GET; 301 and 302 make POST a GET, as in browsers and curl. The body goes with all others; one that
+//! came from a stream cannot, which is [an error](ClientError::BodyNotRepeatable). From `https` to `http` only with
+//! [leave](ClientConfig::allow_downgrade). `Authorization`, `Cookie` and `Proxy-Authorization` never go to another
+//! scheme, host or port than the one they were meant for.
 //!
 //! # Memory
-//! No heap, and one buffer, that of [`Client::new`]: URL and fields of the request at its front, the request head and later
-//! the response head after them, and the rest is the window that content passes through. What does not fit is
+//! No heap, and one buffer, that of [`Client::new`]: URL and fields of the request at its front, the request head and
+//! later the response head after them, and the rest is the window that content passes through. What does not fit is
 //! [`ClientError::BufferTooSmall`]. The future of [`ClientRequest::send`] is that of the resolver (2.3 KB for the
 //! `Resolver` of `net_core::dns` on a 64-bit computer) and 800 bytes more.
 //!
 //! # Time and size
-//! Every wait is bounded: for connecting, for the next byte either way, and for the whole. So is the content,
-//! by [`ClientConfig::max_response`]. Whoever gives up half-way, by a timeout or by dropping a future or a response, resets
-//! the connection; its socket is free at once.
+//! Every wait is bounded: for connecting, for the next byte either way, and for the whole. So is the content, by
+//! [`ClientConfig::max_response`]. Whoever gives up half-way, by a timeout or by dropping a future or a response,
+//! resets the connection, so that its socket is free for another.
 //!
 //! # Strictness
 //! Responses are framed as strictly as the server's requests: what could be read in two ways is
-//! [`ClientError::InvalidResponse`]. URLs are checked, and what is not allowed in one must be percent-encoded; international
-//! host names must be in their `xn--` form. Fields with control characters, CR and LF above all, are refused.
+//! [`ClientError::InvalidResponse`]. URLs are checked, and what is not allowed in one must be percent-encoded;
+//! international host names must be in their `xn--` form. Fields with control characters, CR and LF above all, are
+//! refused.
 //!
 //! # What it does not do
-//! `https` (there is no TLS yet: [`ClientError::Unsupported`]), user names in URLs, proxies, CONNECT, upgrades, cookies, caching,
-//! content codings (no `Accept-Encoding` is sent), several requests under way on one connection.
+//! `https` (there is no TLS yet: [`ClientError::Unsupported`]), user names in URLs, proxies, CONNECT, upgrades,
+//! cookies, caching, content codings (no `Accept-Encoding` is sent), several requests under way on one connection.
 //!
 //! # Why not `reqwless`
-//! Version 0.14 has no timeouts, follows no redirects, bounds no sizes and checks no fields: CR LF in a value goes out as it
-//! is. It takes an interim response (1xx) for the final one, reads `Content-Length: +5` as 5, sends `Host` without the port,
-//! and does not notice that a server has closed a connection.
+//! Version 0.14 has no timeouts, follows no redirects, bounds no sizes and checks no fields: CR LF in a value goes out
+//! as it is. It takes an interim response (1xx) for the final one, reads `Content-Length: +5` as 5, sends `Host`
+//! without the port, and does not notice that a server has closed a connection.
 
 mod config;
 mod connect;

@@ -38,9 +38,9 @@ impl<'c, 'a, N: TcpStack, D: Dns> ClientRequest<'c, 'a, N, D> {
 
     /// Adds a field. The value is anything that can be printed.
     ///
-    /// `Host`, `Content-Length`, `Transfer-Encoding`, `Connection`, `Expect` and the other fields of the connection are the
-    /// client's own. `Authorization`, `Cookie` and `Proxy-Authorization` are left out once a redirect leads to another
-    /// scheme, host or port.
+    /// `Host`, `Content-Length`, `Transfer-Encoding`, `Connection`, `Expect` and the other fields of the connection are
+    /// the client's own. `Authorization`, `Cookie` and `Proxy-Authorization` are left out once a redirect leads to
+    /// another scheme, host or port.
     ///
     /// # Errors
     /// [`ClientError::InvalidHeader`] for a name that is no token, one of the client's own, or a value with control
@@ -51,12 +51,12 @@ impl<'c, 'a, N: TcpStack, D: Dns> ClientRequest<'c, 'a, N, D> {
         Ok(self)
     }
 
-    /// Adds name and password in the way of [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617): anyone on the way can read
-    /// them, unless the URL is `https`.
+    /// Adds name and password in the way of [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617): anyone on the way can
+    /// read them, unless the URL is `https`.
     ///
     /// # Errors
-    /// [`ClientError::InvalidHeader`] for a user name with a colon; [`ClientError::BufferTooSmall`], also for more than 192
-    /// bytes of both together.
+    /// [`ClientError::InvalidHeader`] for a user name with a colon; [`ClientError::BufferTooSmall`], also for more than
+    /// 192 bytes of both together.
     pub fn basic_auth(self, user: &str, password: &str) -> Result<Self, ClientError> {
         if user.contains(':') {
             return Err(ClientError::InvalidHeader);
@@ -75,8 +75,8 @@ impl<'c, 'a, N: TcpStack, D: Dns> ClientRequest<'c, 'a, N, D> {
         self
     }
 
-    /// Follows this many redirects instead of [`ClientConfig::max_redirects`](super::ClientConfig::max_redirects); with 0
-    /// the redirect itself is the response.
+    /// Follows this many redirects instead of [`ClientConfig::max_redirects`](super::ClientConfig::max_redirects); with
+    /// 0 the redirect itself is the response.
     pub fn max_redirects(mut self, redirects: u8) -> Self {
         self.parts.max_redirects = redirects;
         self

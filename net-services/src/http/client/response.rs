@@ -26,8 +26,8 @@ impl<S: TcpSocket> Kept<S> {
         Self { connection, since: Instant::now() }
     }
 
-    /// The connection, if it has not been idle for longer than `keep_alive` and the server has neither closed it nor said
-    /// anything unasked.
+    /// The connection, if it has not been idle for longer than `keep_alive` and the server has neither closed it nor
+    /// said anything unasked.
     pub(super) fn revive(mut self, keep_alive: Duration) -> Option<Connection<S>> {
         let mut cx = Context::from_waker(Waker::noop());
         if self.since.elapsed() >= bounded(keep_alive) || self.connection.socket.poll_readable(&mut cx).is_ready() {
@@ -40,8 +40,8 @@ impl<S: TcpSocket> Kept<S> {
 
 /// A response. Its head is there; its content is read as it arrives.
 ///
-/// Once the content has been read to its end the connection goes back to the client. A response that is dropped before that
-/// resets the connection.
+/// Once the content has been read to its end the connection goes back to the client. A response that is dropped before
+/// that resets the connection.
 pub struct ClientResponse<'c, S: TcpSocket> {
     url: &'c str,
     /// The head, and behind it the window that the content comes by in.

@@ -28,8 +28,8 @@ impl Times {
     /// Waits for something on a connection.
     ///
     /// # Errors
-    /// [`ClientError::TimedOut`], also with the total time when that has run out and there would be something: a server that
-    /// never stops sending gets no more time than one that is silent.
+    /// [`ClientError::TimedOut`], also with the total time when that has run out and there would be something: a server
+    /// that never stops sending gets no more time than one that is silent.
     pub(super) async fn idle<F: Future>(&self, future: F) -> Result<F::Output, ClientError> {
         self.within(self.idle, Timeout::Idle, future).await
     }

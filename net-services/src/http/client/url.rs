@@ -1,8 +1,8 @@
 //! URLs: taking them apart, and resolving the references of redirects (RFC 3986).
 //!
 //! A small one of our own: `nourl` takes user information for a host name, any characters anywhere and `?` for a part
-//! of the host, and resolves no references; `iri-string`, which does all that, knows every scheme and non-ASCII names, and
-//! would be checked here a second time.
+//! of the host, and resolves no references; `iri-string`, which does all that, knows every scheme and non-ASCII names,
+//! and would be checked here a second time.
 
 use core::fmt::{self, Write as _};
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -67,8 +67,8 @@ impl<'a> Url<'a> {
         Target(*self)
     }
 
-    /// Writes it in its normal form (RFC 3986 section 6.2.2): scheme and host in lower case, no default port, a path, no dot
-    /// segments, no fragment. The length is the answer.
+    /// Writes it in its normal form (RFC 3986 section 6.2.2): scheme and host in lower case, no default port, a path,
+    /// no dot segments, no fragment. The length is the answer.
     ///
     /// # Errors
     /// [`Error::BufferTooSmall`].
@@ -80,8 +80,8 @@ impl<'a> Url<'a> {
         Ok(writer.length())
     }
 
-    /// Writes the URL that `reference` means, seen from this one (RFC 3986 section 5.2), in its normal form. The length is
-    /// the answer.
+    /// Writes the URL that `reference` means, seen from this one (RFC 3986 section 5.2), in its normal form. The length
+    /// is the answer.
     ///
     /// A server's reference is read with patience: bytes that no URL may have are percent-encoded, as browsers
     /// do. Control characters never get this far: no field value has any.
@@ -284,8 +284,8 @@ fn write_origin(writer: &mut Writer<'_>, url: &Url<'_>) -> Result<(), Error> {
     writer.print(format_args!("{}://{}", if url.secure { "https" } else { "http" }, url.authority()))
 }
 
-/// Writes the segments of `above` and then those of `path`, without dot segments (RFC 3986 section 5.2.4). Both are empty
-/// or begin with `/`, but for a `path` that is relative to `above`.
+/// Writes the segments of `above` and then those of `path`, without dot segments (RFC 3986 section 5.2.4). Both are
+/// empty or begin with `/`, but for a `path` that is relative to `above`.
 fn write_path(writer: &mut Writer<'_>, above: &[u8], path: &[u8]) -> Result<(), Error> {
     let begin = writer.length();
     if !above.is_empty() {

@@ -1,7 +1,11 @@
 //! Redirects (H-24, RFC 9110 section 15.4).
 
+use super::super::head::RequestHead;
+use super::super::url::Url;
 use super::*;
-use crate::http::Method;
+use crate::http::head::Limits;
+use crate::http::response_head::ResponseScanner;
+use crate::http::{Framing, Method};
 
 fn redirect(status: u16, location: &str) -> String {
     std::format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 5\r\n\r\nmoved")
@@ -221,6 +225,44 @@ fn h24_credentials_stay_with_their_origin() {
             assert_eq!(head.matches("X-").count(), 3, "{location}: {head}");
             assert!(head.ends_with("X-Third: 3\r\n\r\n"), "{location}: {head}");
         }
+    }
+}
+
+/// Where nothing can come from `https` yet, but will.
+#[test]
+fn h24_no_way_from_https_to_http_without_leave() {
+    for (location, allowed, expected) in [
+        ("http://a/y", false, Err(ClientError::Downgrade)),
+        ("http://a/y", true, Ok("GET /y HTTP/1.1\r\nHost: a\r\n\r\n")),
+        ("/y", false, Ok("GET /y HTTP/1.1\r\nHost: a\r\nCookie: c\r\n\r\n")),
+    ] {
+        let mut config = ClientConfig::new();
+        (config.allow_downgrade, config.user_agent) = (allowed, None);
+        let net = Net::default();
+        let mut client = client(&net, &config);
+        let request = client.request(Method::Get, "https://a/x").unwrap().header("Cookie", "c").unwrap();
+        let mut parts = request.parts.clone();
+        let response = redirect(302, location);
+        let work = &mut client.buffer[parts.fields.end..];
+        work[..response.len()].copy_from_slice(response.as_bytes());
+        let mut scanner = ResponseScanner::new();
+        let head = scanner.scan(work, Method::Get, &Limits::new()).unwrap().unwrap();
+        let followed = client.follow(&mut parts, &head, false);
+        assert_eq!(followed, expected.map(|_| ()), "{location} {allowed}");
+        let Ok(expected) = expected else { continue };
+        // As it would be sent.
+        let url = std::str::from_utf8(&client.buffer[..parts.fields.start]).unwrap();
+        let head = RequestHead {
+            method: parts.method,
+            url: Url::parse(url).unwrap(),
+            fields: &client.buffer[parts.fields.clone()],
+            framing: Framing::None,
+            close: false,
+            user_agent: None,
+        };
+        let mut out = [0; 200];
+        let length = head.write(&mut out).unwrap();
+        assert_eq!(std::str::from_utf8(&out[..length]).unwrap(), expected);
     }
 }
 

@@ -118,6 +118,7 @@ pub mod body;
 mod control;
 pub mod date;
 pub mod fields;
+pub mod files;
 pub mod head;
 mod method;
 pub mod response_head;

@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use core::str::FromStr;
 
+use net_core::time::UnixTime;
+
 use super::body::Step;
 use super::exchange::Exchange;
 use super::head::Head;
@@ -94,6 +96,11 @@ impl<'c> Request<'c> {
     pub fn parse_param<T: FromStr>(&self, name: &str) -> Result<T, Error> {
         let value = self.param(name).ok_or(Error::BadRequest("the path has no such parameter"))?;
         value.parse().map_err(|_| Error::BadRequest("a parameter of the path is not what it should be"))
+    }
+
+    /// The time of day, as it will stand in the `Date` of the response; `None` if nobody knows it.
+    pub fn now(&self) -> Option<UnixTime> {
+        self.exchange.shared.clock.and_then(|clock| clock.now())
     }
 
     pub(super) fn set_parameters(&mut self, parameters: Parameters<'c>) {

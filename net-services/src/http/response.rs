@@ -134,7 +134,12 @@ impl<'c> Response<'c> {
     /// # Errors
     /// Those of [`send`](Self::send).
     pub async fn empty(self) -> Outcome {
-        self.begin(None, Length::Known(0))?.finish().await
+        self.bare()?.finish().await
+    }
+
+    /// Begins and ends a response without a body.
+    pub(super) fn bare(self) -> Result<BodyWriter<'c>, Error> {
+        self.begin(None, Length::Known(0))
     }
 
     /// Sends the client to another place: `status` is one of 301, 302, 303, 307 and 308, `location` a URL or a path
@@ -278,7 +283,7 @@ impl fmt::Write for Line<'_> {
 }
 
 /// The length of what is formatted.
-struct Count(u64);
+pub(super) struct Count(pub(super) u64);
 
 impl fmt::Write for Count {
     fn write_str(&mut self, text: &str) -> fmt::Result {

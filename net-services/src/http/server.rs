@@ -12,7 +12,7 @@ use net_core::time::{Clock, bounded, with_timeout};
 use super::connection::serve;
 use super::exchange::Ends;
 use super::seats::Seat;
-use super::{Config, Handler};
+use super::{AccessLog, Config, Handler};
 use net_core::log::{Show, info};
 
 /// Bytes that the buffer of a connection has at least: 768. The largest request head is three quarters of the buffer
@@ -46,6 +46,7 @@ pub struct Stats {
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
+    pub(super) access_log: Option<AccessLog<'s>>,
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
@@ -67,6 +68,7 @@ pub struct Server<'s, H> {
     config: Config,
     handler: &'s H,
     clock: Option<&'s dyn Clock>,
+    access_log: Option<AccessLog<'s>>,
     stats: Cell<Stats>,
     is_crowded: Cell<bool>,
     stopping: Cell<bool>,
@@ -80,6 +82,7 @@ impl<'s, H: Handler> Server<'s, H> {
             config,
             handler,
             clock: None,
+            access_log: None,
             stats: Cell::new(Stats {
                 connections: 0,
                 requests: 0,
@@ -100,6 +103,13 @@ impl<'s, H: Handler> Server<'s, H> {
     #[must_use]
     pub const fn with_clock(mut self, clock: &'s dyn Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Has `log` told of every request and its answer.
+    #[must_use]
+    pub const fn with_access_log(mut self, log: AccessLog<'s>) -> Self {
+        self.access_log = Some(log);
         self
     }
 
@@ -208,8 +218,13 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
-        let shared =
-            Shared { config: &self.config, clock: self.clock, stats: &self.stats, is_crowded: &self.is_crowded };
+        let shared = Shared {
+            config: &self.config,
+            clock: self.clock,
+            access_log: self.access_log,
+            stats: &self.stats,
+            is_crowded: &self.is_crowded,
+        };
         serve(&shared, self.handler, &mut socket, ends, buffer, seat).await;
         drop(socket);
         seat.free();

@@ -13,7 +13,7 @@ use super::connection::serve;
 use super::exchange::Ends;
 use super::seats::Seat;
 use super::server::Shared;
-use super::{Config, Handler, Stats};
+use super::{AccessLog, Config, Handler, Stats};
 
 /// What the client does when it has sent everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,10 +121,21 @@ pub(super) fn ends() -> Ends {
 }
 
 /// Serves `client` with a buffer of `bytes` bytes until the connection ends. Runs in virtual time.
-pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, mut client: Client) -> Client {
+pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, client: Client) -> Client {
+    serve_logged(handler, config, bytes, client, None).await
+}
+
+/// The same with an access log.
+pub(super) async fn serve_logged<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    mut client: Client,
+    access_log: Option<AccessLog<'_>>,
+) -> Client {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
-    let shared = Shared { config, clock: Some(&clock), stats: &stats, is_crowded: &is_crowded };
+    let shared = Shared { config, clock: Some(&clock), access_log, stats: &stats, is_crowded: &is_crowded };
     let mut buffer = std::vec![0xaa; bytes];
     let seat = Seat::new();
     serve(&shared, handler, &mut client, ends(), &mut buffer, &seat).await;

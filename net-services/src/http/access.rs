@@ -1,6 +1,6 @@
 //! What became of a request, for whoever keeps an access log.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
 use super::head::Head;
@@ -56,9 +56,13 @@ impl fmt::Display for RequestLine<'_> {
         f.write_str(self.method.as_str())?;
         f.write_str(" ")?;
         for byte in self.path.bytes() {
-            // Of what a path is decoded to, this has to be encoded again to be one.
+            // RFC 3986 section 3.3: what a path consists of. All else has to be encoded again.
             match byte {
-                b'!'..=b'~' if !matches!(byte, b'"' | b'#' | b'%' | b'?' | b'\\') => write!(f, "{}", char::from(byte))?,
+                b'/' | b':' | b'@' | b'-' | b'.' | b'_' | b'~' => f.write_char(byte.into())?,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
+                    f.write_char(byte.into())?
+                }
+                _ if byte.is_ascii_alphanumeric() => f.write_char(byte.into())?,
                 _ => write!(f, "%{byte:02X}")?,
             }
         }

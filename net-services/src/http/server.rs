@@ -161,7 +161,7 @@ impl<'s, H: Handler> Server<'s, H> {
             number += 1;
             self.work(place, buffer)
         });
-        match select(self.accept::<S>(listener, &places), join_array(workers)).await {
+        match select(self.accept(listener, &places), join_array(workers)).await {
             Either::First(result) => result,
             Either::Second(_) => Ok(()),
         }
@@ -178,12 +178,27 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
+        let listener = stack.listen(self.config.address, self.config.backlog).await?;
+        self.run_listener(listener, connections, bytes).await
+    }
+
+    /// The same on a port that is listened on already: [`Config::address`] and [`Config::backlog`] have no say in it.
+    /// For who wants to know that the port is free, and which it is, before the first request.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run) but for those of listening.
+    #[cfg(feature = "alloc")]
+    pub async fn run_listener<L: TcpListener>(
+        &self,
+        listener: L,
+        connections: usize,
+        bytes: usize,
+    ) -> Result<(), net_core::Error> {
         use futures_util::stream::{FuturesUnordered, StreamExt};
 
         if bytes < LEAST_BUFFER || connections == 0 {
             return Err(net_core::Error::InvalidInput);
         }
-        let listener = stack.listen(self.config.address, self.config.backlog).await?;
         let places: alloc::vec::Vec<_> = (0..connections).map(|_| Place::new()).collect();
         let work = |place| async move {
             loop {
@@ -192,7 +207,7 @@ impl<'s, H: Handler> Server<'s, H> {
         };
         let mut workers: FuturesUnordered<_> = places.iter().map(work).collect();
         let all = async { workers.next().await.map_or((), |never: core::convert::Infallible| match never {}) };
-        match select(self.accept::<S>(listener, &places), all).await {
+        match select(self.accept(listener, &places), all).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
         }
@@ -231,10 +246,10 @@ impl<'s, H: Handler> Server<'s, H> {
     }
 
     /// Accepts connections and gives them places, until the server is stopped.
-    async fn accept<S: TcpStack>(
+    async fn accept<L: TcpListener>(
         &self,
-        mut listener: S::Listener,
-        places: &[Place<S::Socket>],
+        mut listener: L,
+        places: &[Place<L::Socket>],
     ) -> Result<(), net_core::Error> {
         let address = listener.local_addr();
         self.is_crowded.set(false);

@@ -7,7 +7,7 @@ use core::task::{Poll, Waker};
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
-use net_core::time::{Clock, bounded, with_timeout};
+use net_core::time::{Clock, Duration, bounded, with_timeout};
 
 use super::connection::serve;
 use super::exchange::Ends;
@@ -18,6 +18,9 @@ use net_core::log::{Show, info};
 /// Bytes that the buffer of a connection has at least: 768. The largest request head is three quarters of the buffer
 /// less 128 bytes.
 pub const LEAST_BUFFER: usize = 768;
+
+/// How long is waited where something else ends the waiting.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// What a server has done since it was made. Counters wrap around.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -303,23 +306,16 @@ impl<'s, H: Handler> Server<'s, H> {
         let wanted = async {
             listener.pending().await?;
             self.is_crowded.set(true);
-            poll_fn(|cx| {
-                places.iter().for_each(|place| place.seat.watch(cx));
-                let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
-                // One at a time: who has been told to go is not idle for long.
-                match idle.min_by_key(|(since, _)| *since) {
-                    Some((_, seat)) if !places.iter().any(|place| place.seat.is_leaving()) => {
-                        seat.leave();
-                        let mut stats = self.stats.get();
-                        stats.evicted = stats.evicted.wrapping_add(1);
-                        self.stats.set(stats);
-                    }
-                    _ => {}
-                }
-                if is_full() { Poll::Pending } else { Poll::Ready(()) }
-            })
-            .await;
-            Ok(())
+            loop {
+                // Until a place becomes idle, or one has been idle for long enough.
+                let patience = self.evict(places);
+                let mut is_news = false;
+                let news = poll_fn(|cx| {
+                    places.iter().for_each(|place| place.seat.watch(cx));
+                    if core::mem::replace(&mut is_news, true) { Poll::Ready(()) } else { Poll::Pending }
+                });
+                let _ = with_timeout(patience, news).await;
+            }
         };
         let result = select(freed, wanted).await;
         self.is_crowded.set(false);
@@ -327,6 +323,26 @@ impl<'s, H: Handler> Server<'s, H> {
             Either::First(()) => Ok(()),
             Either::Second(result) => result,
         }
+    }
+
+    /// Has the connection that has been idle for longest go, if that is long enough; gives when to look again.
+    fn evict<C>(&self, places: &[Place<C>]) -> Duration {
+        let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
+        let Some((since, seat)) = idle.min_by_key(|(since, _)| *since) else { return LONG };
+        // One at a time. Who was told to go and got a request in that moment goes when that is answered, which may take
+        // long: then another.
+        if places.iter().any(|place| place.seat.is_leaving() && place.seat.idle().is_some()) {
+            return LONG;
+        }
+        let patience = bounded(self.config.grace).checked_sub(since.elapsed()).unwrap_or(Duration::MIN);
+        if patience > Duration::MIN {
+            return patience;
+        }
+        seat.leave();
+        let mut stats = self.stats.get();
+        stats.evicted = stats.evicted.wrapping_add(1);
+        self.stats.set(stats);
+        LONG
     }
 
     async fn stopped(&self) {

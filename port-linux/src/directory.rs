@@ -345,4 +345,48 @@ mod tests {
         assert_eq!(coded(Coding::Gzip).unwrap().metadata().length, 4);
         assert!(coded(Coding::Brotli).is_none());
     }
+
+    #[test]
+    fn h17_a_directory_served_over_host_sockets() {
+        use embassy_futures::select::{Either, select};
+        use net_core::nal::{Read, TcpConnect, Write};
+        use net_services::http::files::Site;
+        use net_services::http::{Config, Server};
+
+        let folder = Folder::new();
+        let bytes: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
+        fs::write(folder.path().join("large.bin"), &bytes).unwrap();
+        mkfifo(&folder.path().join("pipe"), Mode::from_bits_truncate(0o666)).unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let site = Site::new(&directory);
+        // A port that is free: it was given out a moment ago.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = Server::new(Config::new().with_address(address), &site);
+        let network = crate::host::HostNet::new(crate::host::HostConfig::default()).unwrap();
+        let ask = async |path: &str| {
+            let mut socket = loop {
+                // Until the server listens.
+                match network.connect(address).await {
+                    Ok(socket) => break socket,
+                    Err(_) => embassy_futures::yield_now().await,
+                }
+            };
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let (mut all, mut buffer) = (Vec::new(), vec![0; 4096]);
+            while let n @ 1.. = socket.read(&mut buffer).await.unwrap() {
+                all.extend_from_slice(&buffer[..n]);
+            }
+            all
+        };
+        let client = async {
+            let answer = ask("/large.bin").await;
+            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(&bytes));
+            assert!(ask("/pipe").await.starts_with(b"HTTP/1.1 403 "));
+            assert!(ask("/").await.starts_with(b"HTTP/1.1 404 "));
+        };
+        let mut buffers = [[0; 2048]; 2];
+        let ended = crate::block_on(select(server.run(&network, &mut buffers), client)).unwrap();
+        assert!(matches!(ended, Either::Second(())), "the server has ended");
+    }
 }

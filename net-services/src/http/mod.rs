@@ -78,6 +78,7 @@
 //!   values, and those of a [query](Request::query_field). [`EventStream`] sends a page what happens.
 //! - Below that, without any I/O: [`head`], [`response_head`], [`body`], [`fields`] and [`date`], for programs with a loop
 //!   of their own.
+//! - [`files`] serves a document root: files that are part of the program, or lie in a directory.
 //! - [`Routes`] say what a path and a method mean; [`Router`] is the same with handlers on the heap (feature `alloc`).
 //!
 //! # Memory

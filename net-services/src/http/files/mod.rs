@@ -45,6 +45,8 @@ pub mod conditional;
 #[cfg(feature = "embed")]
 pub mod embed;
 mod embedded;
+#[cfg(test)]
+mod hostile_tests;
 mod listing;
 pub mod mime;
 mod path;

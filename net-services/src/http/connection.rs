@@ -28,7 +28,6 @@ pub(super) async fn serve<H: Handler>(
     stream: &mut dyn ByteStream,
     ends: Ends,
     buffer: &mut [u8],
-    seat: &Seat,
 ) {
     let response_share = (buffer.len() / RESPONSE_SHARE).max(RESPONSE_LEAST).min(buffer.len());
     let (receiving, sending) = buffer.split_at_mut(buffer.len() - response_share);
@@ -37,7 +36,7 @@ pub(super) async fn serve<H: Handler>(
     loop {
         let head = match engine.step(Instant::now()) {
             Step::Request(head) => head,
-            Step::Receive => match receive(&mut engine, stream, seat).await {
+            Step::Receive => match receive(&mut engine, stream, shared.seat).await {
                 Ok(n @ 1..) => {
                     shared.count(|stats| stats.received += n as u64);
                     continue;
@@ -55,7 +54,7 @@ pub(super) async fn serve<H: Handler>(
                 return;
             }
         };
-        if !answer(shared, handler, stream, ends, &mut engine, &head, sending, seat).await {
+        if !answer(shared, handler, stream, ends, &mut engine, &head, sending).await {
             return;
         }
     }
@@ -84,7 +83,6 @@ async fn receive(engine: &mut Engine<'_>, stream: &mut dyn ByteStream, seat: &Se
 }
 
 /// Has one request handled. `true`: the connection goes on.
-#[allow(clippy::too_many_arguments)] // what a connection consists of
 async fn answer<H: Handler>(
     shared: &Shared<'_>,
     handler: &H,
@@ -93,10 +91,9 @@ async fn answer<H: Handler>(
     engine: &mut Engine<'_>,
     head: &Head,
     sending: &mut [u8],
-    seat: &Seat,
 ) -> bool {
     shared.count(|stats| stats.requests += 1);
-    let keep_alive = !engine.is_last() && !seat.is_leaving();
+    let keep_alive = !engine.is_last() && !shared.seat.is_leaving();
     let (bytes, window, received) = engine.split(head);
     let incoming = Incoming::new(head.framing, received, shared.config.body_limit, head.expects_continue);
     let state = State::new(ends, incoming).of(head, keep_alive);
@@ -184,7 +181,11 @@ fn tell(shared: &Shared<'_>, state: &State, head: Option<(&Head, &[u8])>) {
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
     match error {
         Error::Options(_) | Error::Answered => {}
-        Error::Status(..) | Error::MethodNotAllowed(_) | Error::BadRequest(_) | Error::BodyTooLarge => {
+        Error::Status(..)
+        | Error::MethodNotAllowed(_)
+        | Error::UpgradeRequired
+        | Error::BadRequest(_)
+        | Error::BodyTooLarge => {
             debug!("{} {} from {}: {}", method.as_str(), path, Show(ends.peer), Show(error));
         }
         Error::Io(_) | Error::TimedOut | Error::BodyIncomplete => {
@@ -204,6 +205,10 @@ async fn explain(exchange: Exchange<'_>, error: &Error, sending: &mut [u8]) -> R
     let sent = match error {
         Error::Options(allowed) => response.header("Allow", allowed).empty().await,
         Error::MethodNotAllowed(allowed) => response.header("Allow", allowed).text(status.reason()).await,
+        Error::UpgradeRequired => {
+            let response = response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", 13);
+            response.text(status.reason()).await
+        }
         _ => response.text(status.reason()).await,
     };
     sent.map(drop)

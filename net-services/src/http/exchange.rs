@@ -203,26 +203,34 @@ impl<'c> Exchange<'c> {
         Ok(n)
     }
 
-    /// As [`read`](Self::read), but without a time limit: for protocols that have taken the connection over.
-    pub(super) async fn read_unbounded(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let n = poll_fn(|cx| self.wire.poll_read(cx, buffer)).await?;
-        self.received.set(self.received.get() + n as u64);
+    /// Bytes for a protocol that has taken the connection over, and that has time limits of its own. 0: the peer has
+    /// finished.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let read = self.wire.poll_read(cx, buffer).map_err(Error::Io);
+        if let Poll::Ready(Ok(n)) = read {
+            self.received.set(self.received.get() + n as u64);
+        }
+        read
+    }
+
+    /// Writes some of it, at least one byte; none when the future is dropped.
+    pub(super) async fn write(&self, data: &[u8]) -> Result<usize, Error> {
+        let (mut pace, config) = (self.writing.get(), self.shared.config);
+        let began = Instant::now();
+        let writing = poll_fn(|cx| self.wire.poll_write(cx, data));
+        let written = with_timeout(pace.allowance(config.write, config.minimum_rate), writing).await;
+        let n = written.map_err(|_| Error::TimedOut).and_then(|written| written.map_err(Error::Io));
+        let n = n.inspect_err(|_| self.keep_alive.set(false))?;
+        pace.waited(began.elapsed(), n);
+        self.writing.set(pace);
+        self.sent.set(self.sent.get() + n as u64);
         Ok(n)
     }
 
     /// Writes all of it.
     pub(super) async fn write_all(&self, mut data: &[u8]) -> Result<(), Error> {
-        let config = self.shared.config;
         while !data.is_empty() {
-            let mut pace = self.writing.get();
-            let began = Instant::now();
-            let writing = poll_fn(|cx| self.wire.poll_write(cx, data));
-            let written = with_timeout(pace.allowance(config.write, config.minimum_rate), writing).await;
-            let n = written.map_err(|_| Error::TimedOut).and_then(|written| written.map_err(Error::Io));
-            let n = n.inspect_err(|_| self.keep_alive.set(false))?;
-            pace.waited(began.elapsed(), n);
-            self.writing.set(pace);
-            self.sent.set(self.sent.get() + n as u64);
+            let n = self.write(data).await?;
             data = data.get(n..).unwrap_or_default();
         }
         Ok(())

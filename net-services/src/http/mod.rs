@@ -117,6 +117,7 @@ mod seats;
 mod server;
 
 pub mod body;
+pub mod broadcast;
 mod control;
 pub mod date;
 pub mod fields;
@@ -126,6 +127,7 @@ mod method;
 pub mod response_head;
 mod status;
 mod target;
+pub mod websocket;
 
 #[cfg(feature = "alloc")]
 mod router;

@@ -220,11 +220,16 @@ impl<'c> Response<'c> {
             Length::Chunked => self.add("Transfer-Encoding", format_args!("chunked")),
             Length::UntilClose => exchange.keep_alive.set(false),
         }
-        if code == 101 {
-        } else if !exchange.decide_keep_alive() {
-            self.add("Connection", format_args!("close"));
-        } else if exchange.is_old {
-            self.add("Connection", format_args!("keep-alive"));
+        // Those that name a protocol in `Upgrade` say so here too (RFC 9110 section 7.8).
+        let connection = match (code, exchange.decide_keep_alive()) {
+            (101, _) | (426, true) => "Upgrade",
+            (426, false) => "close, Upgrade",
+            (_, false) => "close",
+            (_, true) if exchange.is_old => "keep-alive",
+            (_, true) => "",
+        };
+        if !connection.is_empty() {
+            self.add("Connection", format_args!("{connection}"));
         }
         if let Some(error) = self.failed {
             return Err(error);
@@ -301,9 +306,11 @@ pub(super) struct Raw<'c> {
 }
 
 impl Raw<'_> {
-    /// The other protocol has ended; the connection closes.
-    pub(super) fn finish(self) -> Sent {
+    /// The other protocol has said its last word. The connection closes in order, whatever the handler gives back; what the
+    /// client still sends is read over for a moment.
+    pub(super) fn complete(&self) -> Sent {
         self.exchange.is_complete.set(true);
+        self.exchange.incoming.borrow_mut().ended = false;
         Sent(())
     }
 }

@@ -45,7 +45,7 @@ pub struct Stats {
     pub sent: u64,
 }
 
-/// What all connections of a server share.
+/// What a connection knows of its server.
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
@@ -53,6 +53,8 @@ pub(super) struct Shared<'s> {
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
+    /// The place of this connection.
+    pub(super) seat: &'s Seat,
 }
 
 impl Shared<'_> {
@@ -242,8 +244,9 @@ impl<'s, H: Handler> Server<'s, H> {
             access_log: self.access_log,
             stats: &self.stats,
             is_crowded: &self.is_crowded,
+            seat,
         };
-        serve(&shared, self.handler, &mut socket, ends, buffer, seat).await;
+        serve(&shared, self.handler, &mut socket, ends, buffer).await;
         drop(socket);
         seat.free();
     }

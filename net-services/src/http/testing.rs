@@ -131,16 +131,37 @@ pub(super) async fn serve_logged<H: Handler>(
     config: &Config,
     bytes: usize,
     mut client: Client,
-    access_log: Option<AccessLog<'_>>,
+    log: Option<AccessLog<'_>>,
 ) -> Client {
+    client.stats = std::boxed::Box::pin(serve_any(handler, config, bytes, &mut client, &Seat::new(), log)).await;
+    client
+}
+
+/// The same for a client of any kind, in a place that can be told to leave.
+pub(super) async fn serve_stream<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    stream: &mut dyn ByteStream,
+    seat: &Seat,
+) -> Stats {
+    serve_any(handler, config, bytes, stream, seat, None).await
+}
+
+async fn serve_any<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    stream: &mut dyn ByteStream,
+    seat: &Seat,
+    access_log: Option<AccessLog<'_>>,
+) -> Stats {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
-    let shared = Shared { config, clock: Some(&clock), access_log, stats: &stats, is_crowded: &is_crowded };
+    let shared = Shared { config, clock: Some(&clock), access_log, stats: &stats, is_crowded: &is_crowded, seat };
     let mut buffer = std::vec![0xaa; bytes];
-    let seat = Seat::new();
-    serve(&shared, handler, &mut client, ends(), &mut buffer, &seat).await;
-    client.stats = stats.get();
-    client
+    serve(&shared, handler, stream, ends(), &mut buffer).await;
+    stats.get()
 }
 
 /// Sends `pieces` to a server with 2 KiB and the usual configuration, and closes.

@@ -1,48 +1,12 @@
-//! Chromium. What a page finds out it reports by asking for a path, which shows in the server's log.
+//! Chromium. What a page finds out it reports by asking for a path, which shows in the server's log, or it is asked by
+//! the test.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::thread;
 
-use lunet_tests::{Folder, Namespace, Process, have};
-use rustix::process::{Pid, Signal, kill_process_group};
+use lunet_tests::{Folder, Namespace, have};
 
-use super::{Place, Site};
-
-/// A browser without a window, with a page open. It ends when this goes.
-#[derive(Debug)]
-struct Browser {
-    process: Option<Process>,
-    _profile: Folder,
-}
-
-impl Browser {
-    fn open(namespace: &Namespace, url: &str) -> Self {
-        let profile = Folder::new();
-        let mut command = Command::new("chromium");
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--disable-dev-shm-usage", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]);
-        command.arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
-        // Its many processes are one group, so that they can be ended together.
-        command.process_group(0).env("HOME", profile.path()).stdin(Stdio::null());
-        Self { process: Some(namespace.start(&mut command)), _profile: profile }
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let Some(process) = self.process.take() else { return };
-        if let Some(group) = i32::try_from(process.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        if !thread::panicking() {
-            // Until all of them have gone, so that none writes to the profile while it is removed.
-            process.finish();
-        }
-    }
-}
+use super::chromium::Browser;
+use super::{Place, Site, start_example};
 
 /// TCP connections that programs in the namespace have opened so far.
 fn connections_opened(namespace: &Namespace) -> u64 {
@@ -78,7 +42,8 @@ fetch('report/' + encodeURIComponent(color));
     root.write("module.mjs", "export const answer = 42;");
     root.write("data.json", r#"{ "answer": 42 }"#);
     let mut site = Site::start(&namespace, Place::Tap, root, &[]);
-    let _browser = Browser::open(&namespace, &site.url("/"));
+    let mut browser = Browser::start(&namespace);
+    browser.open(&site.url("/"));
     site.process.wait_for("GET /report/rgb(1,%202,%203) HTTP/1.1\" 404");
     // A browser opens no more than six to one server.
     let opened = connections_opened(&namespace);
@@ -108,7 +73,8 @@ video.onerror = () => fetch('report/error/' + video.error.code);
     root.write("index.html", page);
     root.write("hour.wav", silence(3600));
     let mut site = Site::start(&namespace, Place::Tap, root, &[]);
-    let browser = Browser::open(&namespace, &site.url("/"));
+    let mut browser = Browser::start(&namespace);
+    browser.open(&site.url("/"));
     let report = site.process.wait_for("GET /report/");
     assert!(report.contains("GET /report/3600/3500 HTTP/1.1"), "{report}");
     drop(browser);
@@ -116,6 +82,61 @@ video.onerror = () => fetch('report/error/' + video.error.code);
     let log = site.process.finish().err;
     let parts = log.lines().filter(|line| line.contains("GET /hour.wav HTTP/1.1\" 206 ")).count();
     assert!(parts >= 3, "{log}");
+}
+
+/// H-18, H-19: the page of examples/http-server, as its users have it: forms sent by the page's own program and by the
+/// browser itself, events, and a chat between two windows.
+#[test]
+fn h18_h19_forms_events_and_a_chat() {
+    if !have(&["chromium"]) {
+        return;
+    }
+    let Some(namespace) = Namespace::new() else { return };
+    let (mut server, url) = start_example(&namespace, Place::Tap);
+    let mut browser = Browser::start(&namespace);
+    let page = browser.open(&format!("{url}/"));
+    let other = browser.open(&format!("{url}/"));
+
+    // Events come by themselves.
+    assert_eq!(browser.ask(page, "seen('uptime', text => text > 0)"), "yes");
+
+    // A file of 300,000 bytes, chosen in the form; its page sends it.
+    let choose = "const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(300000).fill(2)], 'twos.bin'));
+        const form = document.getElementById('upload');
+        form.elements.note.value = 'hello';
+        form.elements.files.files = files.files;";
+    let uploaded = "note: 5 bytes, sum 532\nfiles \"twos.bin\": 300000 bytes, sum 600000\n";
+    let submit = format!("{choose} form.requestSubmit(); seen('uploaded', text => text.includes('files'))");
+    assert_eq!(browser.ask(page, &submit), "yes");
+    assert_eq!(browser.ask(page, "document.getElementById('uploaded').textContent"), uploaded);
+    // The browser itself sends it, and shows the answer.
+    browser.leave(page, &format!("{choose} HTMLFormElement.prototype.submit.call(form)"));
+    assert_eq!(browser.ask(page, "document.body.textContent"), uploaded);
+    server.wait_for("POST /upload");
+
+    // A form that is text; after it the browser is back on the page.
+    let rename = "const form = document.getElementById('rename');
+        form.elements.name.value = 'K\u{fc}hl & <b>x</b>'; form.submit()";
+    browser.leave(other, rename);
+    assert_eq!(browser.ask(other, "seen('name', text => text === 'K\u{fc}hl & <b>x</b>')"), "yes");
+    server.wait_for("POST /name HTTP/1.1: 303 See Other");
+
+    // Two windows talk. What is said before the other is there it does not hear, so it is said until it was heard.
+    let page = browser.open(&format!("{url}/"));
+    for (from, to, text) in [(page, other, "hello"), (other, page, "K\u{fc}hl \u{2713}")] {
+        let say = format!(
+            "const form = document.getElementById('say');
+            window.saying = setInterval(() => {{ form.elements[0].value = '{text}'; form.requestSubmit(); }}, 50);
+            'saying'"
+        );
+        assert_eq!(browser.ask(from, &say), "saying");
+        assert_eq!(browser.ask(to, &format!("seen('said', said => said.includes('{text}'))")), "yes");
+        assert_eq!(browser.ask(from, "clearInterval(window.saying); 'said'"), "said");
+    }
+    // It ends in order, with all connections still open.
+    server.interrupt();
+    server.finish().ok();
 }
 
 /// So many seconds of silence, 8000 bytes each, as a WAVE file.

@@ -2,7 +2,9 @@
 //! own sockets.
 
 mod browser;
+mod chromium;
 mod clients;
+mod handlers;
 mod hostile;
 mod load;
 mod serve;
@@ -10,7 +12,7 @@ mod serve;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lunet_tests::{Device, Folder, Namespace, Process, lunet};
+use lunet_tests::{Device, Folder, Namespace, Process, http_server, lunet};
 
 /// Where the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,23 @@ impl Site {
     fn file(&self, path: &str) -> std::path::PathBuf {
         self.root.path().join(path)
     }
+}
+
+/// Starts examples/http-server, which has handlers of all kinds, and gives it with the beginning of its URLs.
+#[track_caller]
+fn start_example(namespace: &Namespace, place: Place) -> (Process, String) {
+    let mut command = Command::new(http_server());
+    command.stdin(Stdio::null());
+    let url = match place {
+        Place::Tap => {
+            command.args(["--tap", "lunet0"]);
+            format!("http://{}:8080", Device::ADDRESS)
+        }
+        Place::Host => "http://127.0.0.1:8080".to_owned(),
+    };
+    let mut process = namespace.start(&mut command);
+    process.wait_for("serving on port 8080");
+    (process, url)
 }
 
 /// Debian's Python, which has Debian's modules.

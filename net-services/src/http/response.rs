@@ -237,6 +237,8 @@ impl<'c> Response<'c> {
         let end = self.end + 2;
         self.buffer.get_mut(self.end..end).ok_or(Error::HeadTooLarge)?.copy_from_slice(b"\r\n");
         let start = self.write_status_line()?;
+        exchange.status.set(self.status);
+        exchange.head_sent.set(exchange.sent.get() + (end - start) as u64);
         let skips = exchange.is_head || bodyless;
         // Writing chunks takes room for their frame and something in it.
         if matches!(length, Length::Chunked) && self.buffer.len() < end + CHUNK_HEAD + CHUNK_END + 8 {

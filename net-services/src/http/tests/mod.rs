@@ -1,6 +1,7 @@
 //! The server over a scripted client, in virtual time. Numbers like H-9 are those of the requirements.
 
 mod hostile;
+mod random;
 mod requests;
 mod responses;
 mod times;

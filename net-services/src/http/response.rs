@@ -60,7 +60,7 @@ impl<'c> Response<'c> {
 
     /// Adds a header field. Its value may be anything that can be displayed.
     ///
-    /// `Content-Type` belongs into the call that sends; `Content-Length`, `Transfer-Encoding`, `Connection`, `Keep-Alive`
+    /// `Content-Type` belongs in the call that sends; `Content-Length`, `Transfer-Encoding`, `Connection`, `Keep-Alive`
     /// and `Date` are the server's own.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
@@ -73,7 +73,7 @@ impl<'c> Response<'c> {
         self
     }
 
-    /// Closes the connection after this response.
+    /// Closes the connection after this response, and says so in it.
     #[must_use]
     pub fn close(self) -> Self {
         self.exchange.keep_alive.set(false);
@@ -92,7 +92,7 @@ impl<'c> Response<'c> {
         writer.finish().await
     }
 
-    /// Sends plain text in UTF-8.
+    /// Sends plain text in UTF-8: `text/plain; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -100,7 +100,7 @@ impl<'c> Response<'c> {
         self.send("text/plain; charset=utf-8", text.as_bytes()).await
     }
 
-    /// Sends an HTML page in UTF-8.
+    /// Sends an HTML page in UTF-8: `text/html; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -108,7 +108,7 @@ impl<'c> Response<'c> {
         self.send("text/html; charset=utf-8", page.as_bytes()).await
     }
 
-    /// Sends a JSON text.
+    /// Sends a JSON text: `application/json`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -129,7 +129,7 @@ impl<'c> Response<'c> {
         writer.finish().await
     }
 
-    /// Sends no body.
+    /// Sends no body, and no content type.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -443,11 +443,12 @@ impl BodyWriter<'_> {
         self.finish_with_trailers(&[]).await
     }
 
-    /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks, and left out
-    /// where there is none.
+    /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks
+    /// ([`stream`](Response::stream) in HTTP/1.1), and left out of others.
     ///
     /// # Errors
-    /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`].
+    /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`] for a name or value that is none, or that must not
+    /// stand in trailers.
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
         if self.broken || (!self.skips && self.left > 0) {
             return Err(Error::LengthMismatch);

@@ -13,6 +13,7 @@ use super::head::{Head, Refusal};
 use super::request::Body;
 use super::seats::Seat;
 use super::server::Shared;
+use super::turns::Turns;
 use super::{Access, Error, Handler, Method, Request, RequestLine, Response, Status};
 use net_core::log::{Show, debug, info, warn};
 
@@ -31,6 +32,7 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let response_share = (buffer.len() / RESPONSE_SHARE).max(RESPONSE_LEAST).min(buffer.len());
     let (receiving, sending) = buffer.split_at_mut(buffer.len() - response_share);
+    let stream = &mut Turns::new(stream);
     let mut engine = Engine::new(shared.config, receiving, Instant::now());
     shared.count(|stats| stats.connections += 1);
     loop {

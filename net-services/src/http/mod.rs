@@ -137,6 +137,7 @@ mod method;
 pub mod response_head;
 mod status;
 mod target;
+mod turns;
 pub mod websocket;
 
 #[cfg(feature = "alloc")]

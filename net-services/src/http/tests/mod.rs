@@ -5,6 +5,7 @@ mod random;
 mod requests;
 mod responses;
 mod times;
+mod turns;
 
 use std::format;
 use std::string::String;

@@ -21,7 +21,7 @@ pub type Outcome = Result<Sent, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// This status, and a reason for the log.
+    /// This status, and a reason for the log. An interim status, 1xx, answers nothing and becomes 500.
     Status(Status, &'static str),
     /// The path is right, the method is not: 405 with `Allow`.
     MethodNotAllowed(Methods),
@@ -59,7 +59,7 @@ impl Error {
     /// The status that answers it, as long as nothing else has been sent.
     pub const fn status(&self) -> Status {
         match self {
-            Self::Status(status, _) => *status,
+            Self::Status(status, _) if !status.is_informational() => *status,
             Self::MethodNotAllowed(_) => Status::METHOD_NOT_ALLOWED,
             Self::Options(_) => Status::NO_CONTENT,
             Self::UpgradeRequired => Status::UPGRADE_REQUIRED,

@@ -38,7 +38,7 @@ pub struct Response<'c> {
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy)]
 enum Length {
-    /// There is none, and nothing says so: 1xx, 204, 304.
+    /// There is none: 1xx, 204, 205, 304.
     Absent,
     Known(u64),
     Chunked,
@@ -192,9 +192,12 @@ impl<'c> Response<'c> {
             line.write_fmt(value)
         });
         line.is_value = false;
-        match written.and_then(|()| line.write_str("\r\n")) {
-            Ok(()) => self.end = line.end,
-            Err(fmt::Error) => self.failed = line.error.or(Some(Error::Internal("a field cannot be displayed"))),
+        let written = written.and_then(|()| line.write_str("\r\n"));
+        // A value may have gone on after an error.
+        match line.error {
+            None if written.is_ok() => self.end = line.end,
+            None => self.failed = Some(Error::Internal("a field cannot be displayed")),
+            error => self.failed = error,
         }
     }
 
@@ -202,7 +205,10 @@ impl<'c> Response<'c> {
     fn begin(mut self, content_type: Option<&str>, length: Length) -> Result<BodyWriter<'c>, Error> {
         let exchange = self.exchange;
         let code = self.status.code();
-        let bodyless = code < 200 || code == 204 || code == 304;
+        if self.status.is_informational() && !matches!(length, Length::Absent) {
+            return Err(Error::Internal("an interim status is no answer"));
+        }
+        let bodyless = self.status.is_bodiless() || code == 205;
         if let Some(content_type) = content_type.filter(|_| code >= 200 && code != 204) {
             self.add("Content-Type", format_args!("{content_type}"));
         }
@@ -215,6 +221,8 @@ impl<'c> Response<'c> {
         }
         let length = if bodyless { Length::Absent } else { length };
         match length {
+            // It has no body and says so, the only one that does (RFC 9110 section 15.3.6).
+            Length::Absent if code == 205 => self.add("Content-Length", format_args!("0")),
             Length::Absent => {}
             Length::Known(n) => self.add("Content-Length", format_args!("{n}")),
             Length::Chunked => self.add("Transfer-Encoding", format_args!("chunked")),
@@ -614,7 +622,8 @@ impl fmt::Write for Piece<'_> {
             to.copy_from_slice(from);
         }
         self.length += n;
-        self.is_cut = n < text.len();
+        // A value may go on after an error: what is lost is lost.
+        self.is_cut |= n < text.len();
         if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -145,6 +145,7 @@ impl Body<'_> {
     }
 
     /// Takes a body of up to `bytes` bytes instead of [`Config::body_limit`](super::Config::body_limit).
+    /// May also be called after [`Error::BodyTooLarge`], to go on after all; the connection is not kept then.
     pub fn limit(&mut self, bytes: u64) {
         self.exchange.incoming.borrow_mut().limit = bytes;
     }
@@ -299,13 +300,14 @@ impl Body<'_> {
             }
             Step::Data { skip, length } => {
                 incoming.raw += skip;
-                incoming.content += length as u64;
+                let content = incoming.content + length as u64;
                 // H-9: too much is said only when it is really sent.
                 let announced = if let Framing::Length(length) = incoming.framing { length } else { 0 };
-                if incoming.content.max(announced) > incoming.limit {
+                if content.max(announced) > incoming.limit {
                     self.exchange.keep_alive.set(false);
                     return Err(Error::BodyTooLarge);
                 }
+                incoming.content = content;
                 if incoming.raw != incoming.ready {
                     self.window.copy_within(incoming.raw..incoming.raw + length, incoming.ready);
                 }

@@ -253,7 +253,7 @@ impl<'c> Response<'c> {
             return Err(Error::HeadTooLarge);
         }
         let left = if let Length::Known(n) = length { n } else { 0 };
-        Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: false })
+        Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: None })
     }
 
     /// Puts the status line in front of the fields; gives where it begins.
@@ -340,20 +340,32 @@ pub struct BodyWriter<'c> {
     skips: bool,
     /// What a body of known length lacks.
     left: u64,
-    broken: bool,
+    /// Why nothing can be added any more.
+    broken: Option<Error>,
 }
 
 impl BodyWriter<'_> {
     /// Writes all of `data`. What does not fit into the connection's buffer is sent from where it is, without a copy.
     ///
+    /// A future that is dropped before it is ready may have written some of it. Nobody knows how much, so nothing can be
+    /// added to the body any more, and the connection is reset when the handler ends.
+    ///
     /// # Errors
-    /// - [`Error::LengthMismatch`]: more than was announced.
+    /// - [`Error::LengthMismatch`]: more than was announced, or the call before was given up.
     /// - [`Error::TimedOut`], [`Error::Io`]: the client is gone.
-    pub async fn write_all(&mut self, mut data: &[u8]) -> Result<(), Error> {
+    pub async fn write_all(&mut self, data: &[u8]) -> Result<(), Error> {
         self.count(data.len() as u64)?;
         if self.skips {
             return Ok(());
         }
+        // Stands if this future is dropped.
+        self.broken = Some(Error::LengthMismatch);
+        let result = self.put(data).await;
+        self.broken = result.err();
+        result
+    }
+
+    async fn put(&mut self, mut data: &[u8]) -> Result<(), Error> {
         while !data.is_empty() {
             let room = self.room().len();
             // What would fill the buffer more than once goes out as it is, behind what is there already.
@@ -376,7 +388,7 @@ impl BodyWriter<'_> {
     /// Writes formatted text: `writer.print(format_args!("{n} volts")).await?`.
     ///
     /// Text longer than the room in the buffer is formatted again for each piece, so its parts must not change
-    /// meanwhile.
+    /// meanwhile. A future that is dropped before it is ready leaves the body as with [`write_all`](Self::write_all).
     ///
     /// # Errors
     /// Those of [`write_all`](Self::write_all), and [`Error::Internal`] when something in it fails to be displayed.
@@ -386,6 +398,13 @@ impl BodyWriter<'_> {
             length.write_fmt(text).map_err(|_| Error::Internal("a value cannot be displayed"))?;
             return self.count(length.0);
         }
+        self.count(0)?;
+        let result = self.put_text(text).await;
+        self.broken = result.err();
+        result
+    }
+
+    async fn put_text(&mut self, text: fmt::Arguments<'_>) -> Result<(), Error> {
         let mut done = 0;
         loop {
             let mut piece = Piece { skip: done, room: self.room(), length: 0, is_cut: false };
@@ -400,7 +419,10 @@ impl BodyWriter<'_> {
             if !is_cut {
                 return Ok(());
             }
+            // Stands if this future is dropped.
+            self.broken = Some(Error::LengthMismatch);
             self.flush().await?;
+            self.broken = None;
         }
     }
 
@@ -429,7 +451,7 @@ impl BodyWriter<'_> {
         Ok(())
     }
 
-    /// Sends what has been written so far.
+    /// Sends what has been written so far. If the future is dropped, the rest is sent later.
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Io`]: the client is gone.
@@ -458,7 +480,8 @@ impl BodyWriter<'_> {
     /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`] for a name or value that is none, or that must not
     /// stand in trailers.
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
-        if self.broken || (!self.skips && self.left > 0) {
+        self.count(0)?;
+        if !self.skips && self.left > 0 {
             return Err(Error::LengthMismatch);
         }
         if matches!(self.length, Length::Chunked) && !self.skips {
@@ -503,13 +526,15 @@ impl BodyWriter<'_> {
     }
 
     fn count(&mut self, n: u64) -> Result<(), Error> {
-        if self.broken {
-            return Err(Error::LengthMismatch);
+        if let Some(error) = self.broken {
+            return Err(error);
         }
         if matches!(self.length, Length::Known(_)) {
-            let left = self.left.checked_sub(n);
-            self.broken = left.is_none();
-            self.left = left.ok_or(Error::LengthMismatch)?;
+            let Some(left) = self.left.checked_sub(n) else {
+                self.broken = Some(Error::LengthMismatch);
+                return Err(Error::LengthMismatch);
+            };
+            self.left = left;
         }
         Ok(())
     }
@@ -578,11 +603,11 @@ impl BodyWriter<'_> {
         Ok(())
     }
 
+    /// Whatever has been sent when this future is dropped is not sent again.
     async fn send_buffer(&mut self) -> Result<(), Error> {
-        let data = self.buffer.get(self.start..self.end).unwrap_or_default();
-        if !data.is_empty() {
+        while let Some(data) = self.buffer.get(self.start..self.end).filter(|data| !data.is_empty()) {
             self.exchange.is_begun.set(true);
-            self.exchange.write_all(data).await?;
+            self.start += self.exchange.write(data).await?;
         }
         (self.start, self.end) = (0, 0);
         Ok(())

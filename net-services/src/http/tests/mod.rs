@@ -1,5 +1,6 @@
 //! The server over a scripted client, in virtual time. Numbers like H-9 are those of the requirements.
 
+mod endings;
 mod hostile;
 mod random;
 mod requests;

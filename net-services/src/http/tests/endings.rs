@@ -1,0 +1,76 @@
+//! Things that end in the middle: a connection whose server stops, a write that is given up, a body that nobody wants.
+
+use net_core::time::{Duration, Timer, with_timeout};
+
+use super::*;
+use crate::http::testing::{Then, serve_with};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const MARKER: &str = "GET /marker HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// A handler that gives a write up, because its client is too slow for it, cannot make bytes of the body be sent twice or
+/// be missing: whoever reads must not find the next response in the wrong place.
+#[test]
+fn a_write_that_was_given_up_spoils_no_response() {
+    let text = "abcdefghijklmnopqrstuvwxyz".repeat(40);
+    for (is_sized, is_printed) in [(true, false), (false, false), (true, true), (false, true)] {
+        for appetite in (0..1500).step_by(7) {
+            let handler = async |request: Request<'_>, response: Response<'_>| {
+                if request.path() == "/marker" {
+                    return response.text("marker").await;
+                }
+                let mut body = match is_sized {
+                    true => response.sized("text/plain", 2 * text.len() as u64)?,
+                    false => response.stream("text/plain")?,
+                };
+                let write = async {
+                    match is_printed {
+                        true => body.print(format_args!("{text}")).await,
+                        false => body.write_all(text.as_bytes()).await,
+                    }
+                };
+                let first = with_timeout(Duration::from_secs(1), write).await;
+                Timer::after(Duration::from_secs(10)).await;
+                if first.is_ok() {
+                    body.write_all(text.as_bytes()).await?;
+                }
+                // One that does not know better.
+                body.write_all(if is_sized && first.is_err() { text.as_bytes() } else { b"" }).await?;
+                body.finish().await
+            };
+            let mut client = Client::new([GET, MARKER], Then::Finish);
+            // So much it takes at once, the rest some seconds later.
+            client.appetite = appetite;
+            client.meal = Some(Duration::from_secs(5));
+            let client = virtual_time::block_on(serve_with(&handler, &Config::new(), 1024, client));
+            if client.is_reset {
+                assert!(!client.text().contains("marker"));
+            } else {
+                let all = answers(&client);
+                assert_eq!((all[0].status, all[1].body.as_str()), (200, "marker"), "{appetite}");
+                assert!(all[0].body == text.repeat(2), "{appetite}: {}", client.text());
+            }
+        }
+    }
+}
+
+/// The same with a flush: what is in the buffer goes out once, later if not now.
+#[test]
+fn a_flush_that_was_given_up_can_be_repeated() {
+    let handler = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.stream("text/plain")?;
+        for i in 0..20 {
+            body.print(format_args!("line {i}\n")).await?;
+            let _ = with_timeout(Duration::from_millis(100), body.flush()).await;
+        }
+        body.finish().await
+    };
+    let expected: String = (0..20).map(|i| format!("line {i}\n")).collect();
+    for appetite in 0..300 {
+        let mut client = Client::new([GET], Then::Finish);
+        client.appetite = appetite;
+        client.meal = Some(Duration::from_millis(550));
+        let client = virtual_time::block_on(serve_with(&handler, &Config::new(), 1024, client));
+        assert!(!client.is_reset && answers(&client)[0].body == expected, "{appetite}: {}", client.text());
+    }
+}

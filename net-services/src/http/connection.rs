@@ -8,7 +8,7 @@ use net_core::nal::ByteStream;
 use net_core::time::{Instant, bounded, with_deadline, with_timeout};
 
 use super::engine::{Engine, Step};
-use super::exchange::{Ends, Exchange, Incoming, State};
+use super::exchange::{Ends, Exchange, Incoming, State, Wire};
 use super::head::{Head, Refusal};
 use super::request::Body;
 use super::seats::Seat;
@@ -101,6 +101,7 @@ async fn answer<H: Handler>(
     let state = State::new(ends, incoming).of(head, keep_alive);
     let wire = RefCell::new(&mut *stream);
     let exchange = Exchange::new(&wire, shared, &state);
+    let unfinished = Unfinished { wire: &wire, state: &state };
     let request = Request::new(exchange, *head, bytes, window);
     let response = Response::new(exchange, &mut *sending);
     let is_whole = match handler.handle(request, response).await {
@@ -118,6 +119,7 @@ async fn answer<H: Handler>(
         }
     };
     tell(shared, &state, Some((head, bytes)));
+    drop(unfinished);
     if !is_whole {
         // Half a response must not look like a whole one.
         stream.reset();
@@ -132,6 +134,21 @@ async fn answer<H: Handler>(
         return false;
     }
     discard_body(shared, stream, ends, engine, head, incoming).await
+}
+
+/// A request that is being answered. When it is given up in the middle, because the server's time is over, its response
+/// must not look whole: in HTTP/1.0 a body may end where the connection does.
+struct Unfinished<'a> {
+    wire: &'a dyn Wire,
+    state: &'a State,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.state.is_begun.get() && !self.state.is_complete.get() {
+            self.wire.reset();
+        }
+    }
 }
 
 /// Reads what the handler left of the body, so that the next request is found. `true`: it was.

@@ -157,6 +157,7 @@ impl State {
 pub(super) trait Wire {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>>;
     fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>>;
+    fn reset(&self);
 }
 
 impl<'s> Wire for RefCell<&mut (dyn ByteStream + 's)> {
@@ -166,6 +167,10 @@ impl<'s> Wire for RefCell<&mut (dyn ByteStream + 's)> {
 
     fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
         self.borrow_mut().poll_write(cx, data)
+    }
+
+    fn reset(&self) {
+        self.borrow_mut().reset();
     }
 }
 

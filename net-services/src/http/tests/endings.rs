@@ -3,10 +3,45 @@
 use net_core::time::{Duration, Timer, with_timeout};
 
 use super::*;
-use crate::http::testing::{Then, serve_with};
+use crate::http::seats::Seat;
+use crate::http::testing::{Then, serve_stream, serve_with};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const OLD: &str = "GET / HTTP/1.0\r\n\r\n";
 const MARKER: &str = "GET /marker HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// Serves the client for a second, as a server does whose time is over then.
+fn for_a_second<H: Handler>(handler: &H, mut client: Client) -> Client {
+    let (config, seat) = (Config::new(), Seat::new());
+    let served = async {
+        let serving = std::boxed::Box::pin(serve_stream(handler, &config, 2048, &mut client, &seat));
+        let _ = with_timeout(Duration::from_secs(1), serving).await;
+    };
+    virtual_time::block_on(served);
+    client
+}
+
+/// H-22: what has not finished when the server's time is over must not look finished: a response in HTTP/1.0 ends where
+/// the connection ends.
+#[test]
+fn a_response_that_is_cut_off_is_reset() {
+    let endless = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.stream("text/plain")?;
+        loop {
+            body.print(format_args!("more ")).await?;
+            body.flush().await?;
+            Timer::after(Duration::from_millis(300)).await;
+        }
+    };
+    for request in [GET, OLD] {
+        let client = for_a_second(&endless, Client::new([request], Then::Wait));
+        assert!(client.is_reset && client.text().contains("more "), "{}", client.text());
+    }
+    // Where nothing has been sent there is nothing that could be taken for whole, nor where all has.
+    let silent = async |_: Request<'_>, _: Response<'_>| std::future::pending().await;
+    assert!(!for_a_second(&silent, Client::new([GET], Then::Wait)).is_reset);
+    assert!(!for_a_second(&echo, Client::new([GET], Then::Wait)).is_reset);
+}
 
 /// A handler that gives a write up, because its client is too slow for it, cannot make bytes of the body be sent twice or
 /// be missing: whoever reads must not find the next response in the wrong place.

@@ -58,7 +58,7 @@ pub struct Config {
     /// it: 413.
     pub body_limit: u64,
     /// Bytes of a request body that no handler has read and that are discarded to keep the connection. Default 16 KiB;
-    /// beyond it the connection is closed.
+    /// beyond it, or when they take longer than [`body`](Self::body) altogether, the connection is closed.
     pub discard: u64,
     /// Bytes of a request target, at most 8192 (default). Answer beyond it, or beyond the buffer: 414.
     pub target: usize,

@@ -167,10 +167,12 @@ async fn discard_body(
         let exchange = Exchange::new(&wire, shared, &state);
         // The response is out: nobody has to be told to go on.
         state.is_begun.set(true);
-        let is_found = Body { exchange, window }.discard(shared.config.discard).await;
+        let mut body = Body { exchange, window };
+        // What nobody wants is not worth waiting for at the pace that is enough for what somebody does.
+        let is_found = with_timeout(bounded(shared.config.body), body.discard(shared.config.discard)).await;
         shared.count(|stats| stats.received += state.received.get());
         incoming = state.incoming.into_inner();
-        if !matches!(is_found, Ok(true)) {
+        if !matches!(is_found, Ok(Ok(true))) {
             let (_, window, _) = engine.split(head);
             linger(stream, window, shared.config).await;
             return false;

@@ -1,6 +1,6 @@
 //! Things that end in the middle: a connection whose server stops, a write that is given up, a body that nobody wants.
 
-use net_core::time::{Duration, Timer, with_timeout};
+use net_core::time::{Duration, Instant, Timer, with_timeout};
 
 use super::*;
 use crate::http::seats::Seat;
@@ -108,4 +108,22 @@ fn a_flush_that_was_given_up_can_be_repeated() {
         let client = virtual_time::block_on(serve_with(&handler, &Config::new(), 1024, client));
         assert!(!client.is_reset && answers(&client)[0].body == expected, "{appetite}: {}", client.text());
     }
+}
+
+/// A body that no handler has read is waited for as long as one that is, not for ever, byte by byte.
+#[test]
+fn an_unwanted_body_costs_a_bounded_time() {
+    let body = "z".repeat(8000);
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut pieces = std::vec![head.as_str()];
+    pieces.extend((0..80).map(|i| &body[i * 100..][..100]));
+    let mut client = Client::new(pieces, Then::Finish);
+    client.pause = Duration::from_secs(1);
+    let began = virtual_time::block_on(async {
+        let began = Instant::now();
+        let client = serve_with(&deaf, &Config::new(), 2048, client).await;
+        assert_eq!(answers(&client).len(), 1);
+        began.elapsed()
+    });
+    assert!(began <= Config::new().body + Duration::from_secs(1), "{began}");
 }

@@ -127,8 +127,9 @@ async fn answer<H: Handler>(
     }
     let (keep_alive, incoming) = (state.keep_alive.get(), state.incoming.into_inner());
     if !keep_alive {
-        // With the request read to its end nothing more can come that would turn our end into a reset.
-        if !incoming.ended || incoming.raw < incoming.end {
+        // From a client that wanted to close, and whose request has been read to its end, nothing more comes that would
+        // turn our end into a reset. Another may be sending its next request already.
+        if head.keep_alive || !incoming.ended || incoming.raw < incoming.end {
             linger(stream, sending, shared.config).await;
         }
         return false;

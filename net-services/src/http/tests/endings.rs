@@ -127,3 +127,18 @@ fn an_unwanted_body_costs_a_bounded_time() {
     });
     assert!(began <= Config::new().body + Duration::from_secs(1), "{began}");
 }
+
+/// RFC 9112 section 9.6: when the server ends a connection that the client would have kept, a request may be on its way
+/// already. It is taken, so that nothing answers it with a reset that overtakes the response.
+#[test]
+fn the_server_closes_so_that_its_last_answer_is_seen() {
+    let mut config = Config::new();
+    config.requests = 1;
+    let client = Client::new([GET, MARKER], Then::Wait);
+    let client = virtual_time::block_on(serve_with(&deaf, &config, 2048, client));
+    assert_eq!(answers(&client).len(), 1);
+    assert!(client.is_finished && client.is_all_taken());
+    // Who says that it will close sends nothing more.
+    let client = talk(&deaf, [MARKER]);
+    assert!(!client.is_finished);
+}

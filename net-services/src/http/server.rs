@@ -168,8 +168,6 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
-        use futures_util::stream::{FuturesUnordered, StreamExt};
-
         if bytes < LEAST_BUFFER || connections == 0 {
             return Err(net_core::Error::InvalidInput);
         }
@@ -180,8 +178,7 @@ impl<'s, H: Handler> Server<'s, H> {
                 self.work_on_heap(place, bytes).await;
             }
         };
-        let mut workers: FuturesUnordered<_> = places.iter().map(work).collect();
-        let all = async { workers.next().await.map_or((), |never: core::convert::Infallible| match never {}) };
+        let all = all_on_heap(places.iter().map(work));
         match select(self.accept::<S>(listener, &places), all).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
@@ -309,6 +306,29 @@ impl<'s, H: Handler> Server<'s, H> {
         })
         .await;
     }
+}
+
+/// Polls all of them, each only when it was woken.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+async fn all_on_heap<F: Future>(futures: impl Iterator<Item = F>) {
+    use futures_util::stream::{FuturesUnordered, StreamExt};
+
+    let mut futures: FuturesUnordered<F> = futures.collect();
+    while futures.next().await.is_some() {}
+}
+
+/// Polls all of them. Without atomic instructions there are no wakers of their own to tell which was woken; but chips
+/// without have few connections.
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+async fn all_on_heap<F: Future>(futures: impl Iterator<Item = F>) {
+    use alloc::boxed::Box;
+
+    let mut futures: alloc::vec::Vec<_> = futures.map(Box::pin).collect();
+    poll_fn(|cx| {
+        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A place for a connection.

@@ -113,8 +113,9 @@ async fn answer<H: Handler>(
                 Error::Io(_) => stats.failed += 1,
                 _ => {}
             });
+            // Whatever went wrong after a complete response is no concern of the client.
             let is_lost = matches!(error, Error::Io(_)) || state.is_begun.get();
-            !is_lost && explain(exchange, &error, &mut *sending).await.is_ok()
+            state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())
         }
     };
     shared.count(|stats| {
@@ -168,7 +169,7 @@ async fn discard_body(
 
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
     match error {
-        Error::Options(_) => {}
+        Error::Options(_) | Error::Answered => {}
         Error::Status(..) | Error::MethodNotAllowed(_) | Error::BadRequest(_) | Error::BodyTooLarge => {
             debug!("{} {} from {}: {}", method.as_str(), path, Show(ends.peer), Show(error));
         }

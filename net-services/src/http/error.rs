@@ -46,6 +46,8 @@ pub enum Error {
     LengthMismatch,
     /// Something that does not fit into the buffer that was given for it: 500.
     BufferTooSmall,
+    /// The response is complete, and there is nothing more for the handler to do. No failure, and not logged as one.
+    Answered,
     /// Any other failure, with a reason for the log: 500.
     Internal(&'static str),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Error {
             Self::HeadTooLarge => f.write_str("response head larger than the buffer"),
             Self::LengthMismatch => f.write_str("response body not of the length announced"),
             Self::BufferTooSmall => f.write_str("buffer too small"),
+            Self::Answered => f.write_str("answered already"),
             Self::Internal(why) => f.write_str(why),
         }
     }

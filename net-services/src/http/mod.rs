@@ -74,6 +74,8 @@
 //! - A [`Handler`] answers. It gets a [`Request`], whose [`body`](Request::body) it reads as it arrives, and a
 //!   [`Response`], which it sends at once or [as it is made](Response::stream). It returns [`Sent`], the proof of having
 //!   answered, or an [`Error`], which the server answers for it.
+//! - [`Form`] and [`Multipart`] read what a page's form sends, the latter with files of any size; [`Field`]s are its
+//!   values, and those of a [query](Request::query_field). [`EventStream`] sends a page what happens.
 //! - Below that, without any I/O: [`head`], [`response_head`], [`body`], [`fields`] and [`date`], for programs with a loop
 //!   of their own.
 //! - [`Routes`] say what a path and a method mean; [`Router`] is the same with handlers on the heap (feature `alloc`).
@@ -100,8 +102,12 @@ mod config;
 mod connection;
 mod engine;
 mod error;
+mod events;
 mod exchange;
+mod field;
+mod form;
 mod handler;
+mod multipart;
 mod request;
 mod response;
 mod routes;
@@ -127,9 +133,13 @@ mod tests;
 
 pub use config::Config;
 pub use error::{Error, Outcome, Sent};
+pub use events::{Event, EventStream, last_event_id};
+pub use field::{Field, FieldError, Pairs};
 pub use fields::Fields;
+pub use form::Form;
 pub use handler::Handler;
 pub use method::{Method, Methods};
+pub use multipart::{Multipart, Part};
 pub use request::{Body, Request};
 pub use response::{BodyWriter, Response};
 #[cfg(feature = "alloc")]

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use super::body::Step;
 use super::exchange::Exchange;
 use super::head::Head;
-use super::{Error, Fields, Framing, Method};
+use super::{Error, Field, Fields, Framing, Method, Pairs};
 
 /// Parameters that one path can have.
 pub(super) const PARAMETERS: usize = 6;
@@ -48,6 +48,16 @@ impl<'c> Request<'c> {
     /// The query as it was sent, without its `?`; `None` if there is none.
     pub fn query(&self) -> Option<&'c str> {
         self.head.query(self.bytes)
+    }
+
+    /// The names and values of the query, in order.
+    pub fn query_pairs(&self) -> Pairs<'c> {
+        Pairs::new(self.query().unwrap_or_default().as_bytes())
+    }
+
+    /// The first value of that name in the query.
+    pub fn query_field(&self, name: &str) -> Option<Field<'c>> {
+        self.query_pairs().get(name)
     }
 
     /// The value of the first header field of that name, whatever the case of its letters. A value that is not ASCII

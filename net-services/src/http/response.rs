@@ -1,6 +1,10 @@
 //! A response, as a handler makes it.
 
 use core::fmt::{self, Display, Write as _};
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+
+use net_core::time::Instant;
 
 use super::exchange::Exchange;
 use super::{Error, Outcome, Sent, Status, date, fields};
@@ -89,31 +93,31 @@ impl<'c> Response<'c> {
     pub async fn send(self, content_type: &str, body: &[u8]) -> Outcome {
         let mut writer = self.sized(content_type, body.len() as u64)?;
         writer.write_all(body).await?;
-        writer.finish().await
+        writer.end().await
     }
 
     /// Sends plain text in UTF-8.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn text(self, text: &str) -> Outcome {
-        self.send("text/plain; charset=utf-8", text.as_bytes()).await
+    pub fn text(self, text: &str) -> impl Future<Output = Outcome> {
+        self.send("text/plain; charset=utf-8", text.as_bytes())
     }
 
     /// Sends an HTML page in UTF-8.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn html(self, page: &str) -> Outcome {
-        self.send("text/html; charset=utf-8", page.as_bytes()).await
+    pub fn html(self, page: &str) -> impl Future<Output = Outcome> {
+        self.send("text/html; charset=utf-8", page.as_bytes())
     }
 
     /// Sends a JSON text.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn json(self, text: &str) -> Outcome {
-        self.send("application/json", text.as_bytes()).await
+    pub fn json(self, text: &str) -> impl Future<Output = Outcome> {
+        self.send("application/json", text.as_bytes())
     }
 
     /// Sends a text that is formatted on the way, for example `response.print("text/plain", format_args!("{n} V"))`.
@@ -126,7 +130,7 @@ impl<'c> Response<'c> {
         let _ = length.write_fmt(text);
         let mut writer = self.sized(content_type, length.0)?;
         writer.print(text).await?;
-        writer.finish().await
+        writer.end().await
     }
 
     /// Sends no body.
@@ -134,7 +138,7 @@ impl<'c> Response<'c> {
     /// # Errors
     /// Those of [`send`](Self::send).
     pub async fn empty(self) -> Outcome {
-        self.begin(None, Length::Known(0))?.finish().await
+        self.begin(None, Length::Known(0))?.end().await
     }
 
     /// Sends the client to another place: `status` is one of 301, 302, 303, 307 and 308, `location` a URL or a path
@@ -173,7 +177,7 @@ impl<'c> Response<'c> {
         self.status = Status::SWITCHING_PROTOCOLS;
         self.exchange.keep_alive.set(false);
         let (exchange, mut writer) = (self.exchange, self.begin(None, Length::Absent)?);
-        writer.send_buffer().await?;
+        writer.flush().await?;
         Ok(Raw { exchange, buffer: writer.buffer })
     }
 
@@ -327,28 +331,13 @@ impl BodyWriter<'_> {
     /// # Errors
     /// - [`Error::LengthMismatch`]: more than was announced.
     /// - [`Error::TimedOut`], [`Error::Io`]: the client is gone.
-    pub async fn write_all(&mut self, mut data: &[u8]) -> Result<(), Error> {
+    pub async fn write_all(&mut self, data: &[u8]) -> Result<(), Error> {
         self.count(data.len() as u64)?;
         if self.skips {
             return Ok(());
         }
-        while !data.is_empty() {
-            let room = self.room().len();
-            // What would fill the buffer more than once goes out as it is, behind what is there already.
-            if data.len() > room && data.len() - room >= self.buffer.len() {
-                return self.write_through(room, data).await;
-            }
-            let n = room.min(data.len());
-            if let (Some(to), Some(from)) = (self.room().get_mut(..n), data.get(..n)) {
-                to.copy_from_slice(from);
-            }
-            self.end += n;
-            data = data.get(n..).unwrap_or_default();
-            if !data.is_empty() {
-                self.flush().await?;
-            }
-        }
-        Ok(())
+        let mut writing = Writing { data, direct: 0, since: Instant::now() };
+        poll_fn(|cx| self.poll_write(cx, &mut writing)).await
     }
 
     /// Writes formatted text: `writer.print(format_args!("{n} volts")).await?`.
@@ -413,7 +402,8 @@ impl BodyWriter<'_> {
     /// [`Error::TimedOut`], [`Error::Io`]: the client is gone.
     pub async fn flush(&mut self) -> Result<(), Error> {
         self.close_chunk();
-        self.send_buffer().await
+        let mut since = Instant::now();
+        poll_fn(|cx| self.poll_send(cx, &mut since)).await
     }
 
     /// Whether the body is not sent at all, because the request was `HEAD`: then there is no need to make it.
@@ -425,8 +415,8 @@ impl BodyWriter<'_> {
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] when it is shorter than was announced; [`Error::TimedOut`], [`Error::Io`].
-    pub async fn finish(self) -> Outcome {
-        self.finish_with_trailers(&[]).await
+    pub async fn finish(mut self) -> Outcome {
+        self.end().await
     }
 
     /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks, and left out
@@ -435,10 +425,7 @@ impl BodyWriter<'_> {
     /// # Errors
     /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`].
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
-        if self.broken || (!self.skips && self.left > 0) {
-            return Err(Error::LengthMismatch);
-        }
-        if matches!(self.length, Length::Chunked) && !self.skips {
+        if self.is_chunked() {
             for (name, value) in trailers {
                 if fields::check_name(name).is_err()
                     || fields::is_forbidden_in_trailers(name.as_bytes())
@@ -455,28 +442,44 @@ impl BodyWriter<'_> {
                 }
             }
             self.append(b"\r\n").await?;
+            // The end is written.
+            self.length = Length::Absent;
         }
-        self.send_buffer().await?;
+        self.end().await
+    }
+
+    /// Ends the body. What is left of `self` after that is of no use.
+    async fn end(&mut self) -> Outcome {
+        if self.broken || (!self.skips && self.left > 0) {
+            return Err(Error::LengthMismatch);
+        }
+        if self.is_chunked() {
+            self.close_chunk();
+            self.append(b"0\r\n\r\n").await?;
+        }
+        self.flush().await?;
         self.exchange.is_complete.set(true);
         Ok(Sent(()))
     }
 
+    fn is_chunked(&self) -> bool {
+        matches!(self.length, Length::Chunked) && !self.skips
+    }
+
     /// Bytes outside of any chunk.
-    async fn append(&mut self, mut data: &[u8]) -> Result<(), Error> {
-        while !data.is_empty() {
-            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-            let n = room.len().min(data.len());
-            let (now, later) = data.split_at_checked(n).unwrap_or((data, &[]));
-            if let Some(to) = room.get_mut(..n) {
-                to.copy_from_slice(now);
+    async fn append(&mut self, data: &[u8]) -> Result<(), Error> {
+        let (mut data, mut since) = (data, Instant::now());
+        poll_fn(|cx| {
+            loop {
+                let n = fill(self.buffer.get_mut(self.end..).unwrap_or_default(), &mut data);
+                self.end += n;
+                if data.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_send(cx, &mut since))?;
             }
-            self.end += n;
-            data = later;
-            if !data.is_empty() {
-                self.send_buffer().await?;
-            }
-        }
-        Ok(())
+        })
+        .await
     }
 
     fn count(&mut self, n: u64) -> Result<(), Error> {
@@ -494,7 +497,7 @@ impl BodyWriter<'_> {
     /// The room in the buffer for content. In chunks this opens one.
     fn room(&mut self) -> &mut [u8] {
         let mut limit = self.buffer.len();
-        if matches!(self.length, Length::Chunked) && !self.skips {
+        if self.is_chunked() {
             limit -= CHUNK_END;
             let begin = *self.chunk.get_or_insert_with(|| {
                 let begin = self.end;
@@ -528,42 +531,67 @@ impl BodyWriter<'_> {
         }
     }
 
-    /// Sends `data`, which is much: what is in the buffer first, topped up with its first `room` bytes.
-    async fn write_through(&mut self, room: usize, data: &[u8]) -> Result<(), Error> {
-        let (first, mut rest) = data.split_at_checked(room).unwrap_or((&[], data));
-        if let Some(place) = self.room().get_mut(..room) {
-            place.copy_from_slice(first);
-        }
-        self.end += first.len();
-        self.close_chunk();
-        if !matches!(self.length, Length::Chunked) {
-            self.send_buffer().await?;
-            return self.exchange.write_all(rest).await;
-        }
-        while !rest.is_empty() {
-            let (piece, later) = rest.split_at_checked(LARGEST_CHUNK).unwrap_or((rest, &[]));
-            if self.buffer.len() < self.end + CHUNK_HEAD {
-                self.send_buffer().await?;
+    /// Puts `data` into the buffer, and sends the buffer when it is full. What would fill it again is sent from where it is.
+    fn poll_write(&mut self, cx: &mut Context<'_>, writing: &mut Writing<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            if writing.direct > 0 {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+                let data = writing.data.get(..writing.direct).unwrap_or(writing.data);
+                let n = ready!(self.exchange.poll_write(cx, &mut writing.since, data))?;
+                writing.data = writing.data.get(n..).unwrap_or_default();
+                writing.direct = writing.direct.saturating_sub(n);
+                if writing.direct == 0 && self.is_chunked() {
+                    self.end += fill(self.buffer, &mut b"\r\n".as_slice());
+                }
+                continue;
             }
-            self.write_chunk_head(self.end, piece.len());
-            self.end += CHUNK_HEAD;
-            self.send_buffer().await?;
-            self.exchange.write_all(piece).await?;
-            self.append(b"\r\n").await?;
-            rest = later;
+            let n = fill(self.room(), &mut writing.data);
+            self.end += n;
+            if writing.data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.close_chunk();
+            if writing.data.len() < self.buffer.len() {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+            } else if !self.is_chunked() {
+                writing.direct = writing.data.len();
+            } else if self.buffer.len() < self.end + CHUNK_HEAD {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+            } else {
+                writing.direct = writing.data.len().min(LARGEST_CHUNK);
+                self.write_chunk_head(self.end, writing.direct);
+                self.end += CHUNK_HEAD;
+            }
         }
-        Ok(())
     }
 
-    async fn send_buffer(&mut self) -> Result<(), Error> {
-        let data = self.buffer.get(self.start..self.end).unwrap_or_default();
-        if !data.is_empty() {
+    fn poll_send(&mut self, cx: &mut Context<'_>, since: &mut Instant) -> Poll<Result<(), Error>> {
+        while let Some(data) = self.buffer.get(self.start..self.end).filter(|data| !data.is_empty()) {
             self.exchange.is_begun.set(true);
-            self.exchange.write_all(data).await?;
+            self.start += ready!(self.exchange.poll_write(cx, since, data))?;
         }
         (self.start, self.end) = (0, 0);
-        Ok(())
+        Poll::Ready(Ok(()))
     }
+}
+
+/// What is being written of a body.
+struct Writing<'d> {
+    data: &'d [u8],
+    /// So many bytes of it are sent from where they are, after the buffer.
+    direct: usize,
+    /// When the waiting that is now going on began.
+    since: Instant,
+}
+
+/// Takes the first bytes of `data` into `room`, as many as fit; says how many.
+fn fill(room: &mut [u8], data: &mut &[u8]) -> usize {
+    let n = room.len().min(data.len());
+    if let (Some(to), Some((now, later))) = (room.get_mut(..n), data.split_at_checked(n)) {
+        to.copy_from_slice(now);
+        *data = later;
+    }
+    n
 }
 
 impl embedded_io_async::ErrorType for BodyWriter<'_> {

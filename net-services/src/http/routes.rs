@@ -135,7 +135,7 @@ impl<T: Copy> Routes<T> {
         }
         let mut parameters = Parameters::new();
         if let Some(page) = self.look_up(method, path, &mut parameters, &mut allowed) {
-            request.set_parameters(parameters);
+            request.set_parameters(&parameters);
             return Ok(page);
         }
         Err(miss(method, allowed))

@@ -6,11 +6,11 @@ use core::task::{Poll, Waker};
 
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
-use net_core::nal::{TcpListener, TcpSocket, TcpStack};
+use net_core::nal::{ByteStream, TcpListener, TcpSocket, TcpStack};
 use net_core::time::{Clock, bounded, with_timeout};
 
 use super::connection::serve;
-use super::exchange::Ends;
+use super::exchange::{Ends, Wire};
 use super::seats::Seat;
 use super::{Config, Handler};
 use net_core::log::{Show, info};
@@ -42,13 +42,17 @@ pub struct Stats {
     pub sent: u64,
 }
 
-/// What all connections of a server share.
+/// What the requests of a connection share: the server and the connection itself.
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
+    /// The place of the connection.
+    pub(super) seat: &'s Seat,
+    pub(super) ends: Ends,
+    pub(super) wire: &'s (dyn Wire + 's),
 }
 
 impl Shared<'_> {
@@ -205,9 +209,17 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
-        let shared =
-            Shared { config: &self.config, clock: self.clock, stats: &self.stats, is_crowded: &self.is_crowded };
-        serve(&shared, self.handler, &mut socket, ends, buffer, seat).await;
+        let wire: RefCell<&mut dyn ByteStream> = RefCell::new(&mut socket);
+        let shared = Shared {
+            config: &self.config,
+            clock: self.clock,
+            stats: &self.stats,
+            is_crowded: &self.is_crowded,
+            seat,
+            ends,
+            wire: &wire,
+        };
+        serve(&shared, self.handler, buffer).await;
         drop(socket);
         seat.free();
     }

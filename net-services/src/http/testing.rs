@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll};
 
 use net_core::nal::ByteStream;
@@ -124,10 +124,19 @@ pub(super) fn ends() -> Ends {
 pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, mut client: Client) -> Client {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
-    let shared = Shared { config, clock: Some(&clock), stats: &stats, is_crowded: &is_crowded };
     let mut buffer = std::vec![0xaa; bytes];
     let seat = Seat::new();
-    serve(&shared, handler, &mut client, ends(), &mut buffer, &seat).await;
+    let wire: RefCell<&mut dyn ByteStream> = RefCell::new(&mut client);
+    let shared = Shared {
+        config,
+        clock: Some(&clock),
+        stats: &stats,
+        is_crowded: &is_crowded,
+        seat: &seat,
+        ends: ends(),
+        wire: &wire,
+    };
+    serve(&shared, handler, &mut buffer).await;
     client.stats = stats.get();
     client
 }

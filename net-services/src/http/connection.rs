@@ -7,7 +7,7 @@ use net_core::time::{Instant, bounded, with_deadline, with_timeout};
 
 use super::engine::{Engine, Step};
 use super::exchange::{Ends, Exchange, Incoming, State};
-use super::head::Head;
+use super::head::{Head, Refusal};
 use super::request::Body;
 use super::server::Shared;
 use super::{Error, Framing, Handler, Method, Outcome, Request, Response};
@@ -34,13 +34,7 @@ pub(super) async fn serve<H: Handler>(shared: &Shared<'_>, handler: &H, buffer: 
             Step::Refuse(refusal) => {
                 shared.count(|stats| stats.refused += 1);
                 debug!("request from {} refused: {}", Show(shared.ends.peer), refusal.why);
-                let state = State::new(shared, Incoming::new(Framing::None, 0, 0, false));
-                // H-11: answers a request that is none, and closes so that the client sees the answer.
-                let error = Error::Status(refusal.status, refusal.why);
-                if explain(Exchange::new(&state), &error, sending).await.is_ok() {
-                    linger(shared, sending).await;
-                }
-                return;
+                return refuse(shared, &refusal, sending).await;
             }
             Step::Close => {
                 shared.count(|stats| stats.timed_out += u32::from(!engine.is_used()));
@@ -169,6 +163,15 @@ fn explain<'c>(
         _ => response,
     };
     response.text(status.reason())
+}
+
+/// H-11: answers a request that is none, and closes so that the client sees the answer.
+async fn refuse(shared: &Shared<'_>, refusal: &Refusal, sending: &mut [u8]) {
+    let state = State::new(shared, Incoming::new(Framing::None, 0, 0, false));
+    let error = Error::Status(refusal.status, refusal.why);
+    if explain(Exchange::new(&state), &error, sending).await.is_ok() {
+        linger(shared, sending).await;
+    }
 }
 
 /// Ends our side and takes what still comes for a moment: closing with unread data would send a reset, which may

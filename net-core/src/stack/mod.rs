@@ -81,7 +81,7 @@ use embassy_net_driver::{Driver, LinkState};
 use embassy_time::Duration;
 use embassy_time::Instant;
 use heapless::Vec;
-use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::iface::{Interface, SocketSet, SocketStorage};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
@@ -149,7 +149,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     let mut inner = Inner {
         #[cfg(feature = "dhcp")]
         dhcp: run::Dhcp::Idle(run::dhcp_client(&mut resources.dhcp, &config)),
-        others: SocketSet::new(&mut resources.others[..]),
+        others: SocketSet::new(&mut resources.others.make([SocketStorage::EMPTY])[..]),
         iface,
         caps,
         hardware,
@@ -169,7 +169,11 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
             growing,
         ),
         #[cfg(feature = "icmp")]
-        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, random.next_u64() as u16),
+        echo: echo::Echo::new(
+            resources.echo_storage.make([SocketStorage::EMPTY]),
+            &mut resources.echo,
+            random.next_u64() as u16,
+        ),
         #[cfg(feature = "multicast")]
         groups: multicast::Groups::new(),
         random,
@@ -185,7 +189,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     };
     inner.configure();
     let shared = Shared { inner: RefCell::new(inner), events: EventLog::new() };
-    let stack = Stack { shared: resources.shared.insert(shared) };
+    let stack = Stack { shared: resources.shared.make(shared) };
     Ok((stack, Runner { driver, stack }))
 }
 

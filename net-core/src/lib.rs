@@ -48,7 +48,7 @@ pub mod nal;
 #[cfg(any(feature = "dns", feature = "cable", feature = "ipv4", feature = "ipv6"))]
 mod random;
 pub mod time;
-mod waiters;
+pub mod waiters;
 
 #[cfg(feature = "cable")]
 pub mod cable;

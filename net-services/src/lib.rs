@@ -4,7 +4,8 @@
 
 #[cfg(any(feature = "alloc", test))]
 extern crate alloc;
-#[cfg(test)]
+// `embed` is for build scripts, which run on a computer.
+#[cfg(any(feature = "embed", test))]
 extern crate std;
 
 /// Log lines go where those of `net-core` go.

@@ -10,8 +10,8 @@ use net_core::time::{Clock, Duration, SoftClock, UnixTime};
 use net_lua::platform::{Files, Level, Store};
 use net_lua::{Adapter, Platform, Role};
 
+use crate::Directory;
 use crate::console;
-use crate::files::Directory;
 use crate::signals::Signals;
 use crate::store::FileStore;
 

@@ -1,45 +1,15 @@
-//! The device's files: those under one directory of the computer, and none outside it.
+//! The device's files, as scripts see them: those under one directory of the computer.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use net_lua::platform::{Entry, FileError, Files};
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, renameat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// The files under a directory. The kernel sees to it that no path and no symbolic link leads out of it
-/// (RESOLVE_BENEATH of openat2(2), Linux 5.6).
-#[derive(Debug)]
-pub(crate) struct Directory(OwnedFd);
-
-impl Directory {
-    /// The files under `root`.
-    ///
-    /// # Errors
-    /// When there is no such directory, or it may not be opened.
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
-        let directory = File::open(root)?;
-        if directory.metadata()?.is_dir() {
-            Ok(Self(directory.into()))
-        } else {
-            Err(io::ErrorKind::NotADirectory.into())
-        }
-    }
-
-    fn at(&self, path: &str, flags: OFlag) -> Result<OwnedFd, FileError> {
-        let path = path.trim_start_matches('/');
-        let path = if path.is_empty() { "." } else { path };
-        let how = OpenHow::new()
-            .flags(flags | OFlag::O_CLOEXEC)
-            .mode(if flags.contains(OFlag::O_CREAT) { Mode::from_bits_truncate(0o666) } else { Mode::empty() })
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        openat2(&self.0, path, how).map_err(|e| file_error(e.into()))
-    }
-}
+use crate::Directory;
 
 /// What the operating system reports, in the words of net-lua.
 pub(crate) fn file_error(error: io::Error) -> FileError {
@@ -57,7 +27,7 @@ pub(crate) fn file_error(error: io::Error) -> FileError {
 impl Files for Directory {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
         // Opening a pipe would wait for a writer.
-        let mut file = File::from(self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
+        let mut file = File::from(self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK).map_err(file_error)?);
         if !file.metadata().map_err(file_error)?.is_file() {
             return Err(FileError::WrongKind);
         }
@@ -73,23 +43,24 @@ impl Files for Directory {
         if matches!(name, "" | "." | "..") {
             return Err(FileError::InvalidPath);
         }
-        let parent = Self(self.at(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?);
+        let parent = self.directory_at(parent).map_err(file_error)?;
         // In the same directory, so that it can take the place of the file in one step.
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let temporary = format!(".lunet-{}-{count}", std::process::id());
-        let mut file = File::from(parent.at(&temporary, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?);
+        let mut file =
+            File::from(parent.at(&temporary, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL).map_err(file_error)?);
         let replaced = file
             .write_all(content)
             .and_then(|()| file.sync_all())
-            .and_then(|()| Ok(renameat(&parent.0, temporary.as_str(), &parent.0, name)?));
+            .and_then(|()| Ok(renameat(&parent, temporary.as_str(), &parent, name)?));
         replaced.map_err(|e| {
-            let _ = unlinkat(&parent.0, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&parent, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
             file_error(e)
         })
     }
 
     fn list(&self, directory: &str) -> Result<Vec<Entry>, FileError> {
-        let directory = self.at(directory, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        let directory = self.at(directory, OFlag::O_RDONLY | OFlag::O_DIRECTORY).map_err(file_error)?;
         let mut entries = Vec::new();
         for entry in fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(file_error)? {
             let entry = entry.map_err(file_error)?;

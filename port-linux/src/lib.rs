@@ -4,7 +4,8 @@
 //!
 //! - [`block_on`]: an executor with sockets (tokio's) and `embassy-time` timers, on one thread;
 //! - networks: [`host`] has the traits of [`net_core::nal`] over the computer's own sockets, [`tap`] and [`user`] are
-//!   drivers for [`net_core::stack`], and [`pcap`] captures what goes through a driver.
+//!   drivers for [`net_core::stack`], and [`pcap`] captures what goes through a driver;
+//! - files: a [`Directory`] for [`net_services::http::files::Site`].
 //!
 //! Everything here is for one thread; a program may have several, each with a `block_on` of its own.
 
@@ -12,6 +13,7 @@ mod adapter;
 mod args;
 mod console;
 mod device;
+mod directory;
 mod executor;
 mod files;
 pub mod host;
@@ -29,6 +31,7 @@ mod testing;
 mod time_driver;
 pub mod user;
 
+pub use directory::{Directory, DirectoryEntries, DirectoryFile};
 pub use executor::block_on;
 pub use mac::Mac;
 pub use program::main;

@@ -12,12 +12,12 @@ use embassy_futures::select::{Either, Either3, select, select3};
 use net_lua::{Eval, Exit, Platform, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::Directory;
 use crate::adapter::{self, Network};
 use crate::args::{self, Command, HELP, Options};
 use crate::block_on;
 use crate::console::{self, tell};
 use crate::device::Device;
-use crate::files::Directory;
 use crate::prompt::{Input, Prompt};
 use crate::signals::Signals;
 use crate::store::default_state;

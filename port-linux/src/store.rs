@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use net_lua::platform::{FileError, Files, Store};
 
-use crate::files::{Directory, file_error};
+use crate::Directory;
+use crate::files::file_error;
 
 /// Bytes of a key, 1 to this.
 const LONGEST_KEY: usize = 15;

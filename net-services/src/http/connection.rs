@@ -66,7 +66,7 @@ async fn receive(shared: &Shared<'_>, engine: &mut Engine<'_>) -> Result<(), ()>
     let n = result?;
     if n > 0 {
         shared.count(|stats| stats.received += n as u64);
-        engine.received(n, Instant::now());
+        engine.received(n);
     }
     Ok(())
 }
@@ -137,7 +137,11 @@ async fn answer<H: Handler>(
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
     match error {
         Error::Options(_) | Error::Answered => {}
-        Error::Status(..) | Error::MethodNotAllowed(_) | Error::BadRequest(_) | Error::BodyTooLarge => {
+        Error::Status(..)
+        | Error::MethodNotAllowed(_)
+        | Error::UpgradeRequired
+        | Error::BadRequest(_)
+        | Error::BodyTooLarge => {
             debug!("{} {} from {}: {}", method.as_str(), path, Show(ends.peer), Show(error));
         }
         Error::Io(_) | Error::TimedOut | Error::BodyIncomplete => {
@@ -160,6 +164,7 @@ fn explain<'c>(
     let response = Response::new(exchange, sending).status(status);
     let response = match error {
         Error::Options(allowed) | Error::MethodNotAllowed(allowed) => response.header("Allow", allowed),
+        Error::UpgradeRequired => response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13"),
         _ => response,
     };
     response.text(status.reason())

@@ -45,16 +45,14 @@ impl<'b> Engine<'b> {
     }
 
     /// `n` bytes have been put into [`space`](Self::space).
-    pub(super) fn received(&mut self, n: usize, now: Instant) {
-        if self.end == 0 {
-            self.since = now;
-        }
+    pub(super) fn received(&mut self, n: usize) {
         self.end = (self.end + n).min(self.buffer.len());
     }
 
-    /// No request has begun: this connection may be closed without harm.
+    /// No request has begun: this connection may be closed without harm. (An empty line between two requests, as some
+    /// clients send it, begins none.)
     pub(super) fn is_idle(&self) -> bool {
-        self.end == 0
+        self.scanner.is_fresh()
     }
 
     /// At least one request was made on this connection.
@@ -64,10 +62,10 @@ impl<'b> Engine<'b> {
 
     /// Until when is waited for the next bytes.
     pub(super) fn deadline(&self) -> Instant {
-        let patience = match (self.end, self.requests) {
-            (0, 0) => self.config.first_byte,
-            (0, _) => self.config.keep_alive,
-            _ => self.config.head,
+        let patience = match self.requests {
+            _ if !self.is_idle() => self.config.head,
+            0 => self.config.first_byte,
+            _ => self.config.keep_alive,
         };
         self.since + bounded(patience)
     }
@@ -78,8 +76,13 @@ impl<'b> Engine<'b> {
             fields: self.config.fields.min(100),
             head: self.config.head_bytes.min(16 * 1024).min(self.buffer.len().saturating_sub(WINDOW)),
         };
+        let was_idle = self.is_idle();
         let received = self.buffer.get_mut(..self.end).unwrap_or_default();
-        match self.scanner.scan(received, &limits) {
+        let scanned = self.scanner.scan(received, &limits);
+        if was_idle && !self.is_idle() {
+            self.since = now;
+        }
+        match scanned {
             Ok(Some(head)) => {
                 self.requests = self.requests.saturating_add(1);
                 Step::Request(head)
@@ -87,7 +90,7 @@ impl<'b> Engine<'b> {
             Err(refusal) => Step::Refuse(refusal),
             Ok(None) if self.end == self.buffer.len() => Step::Refuse(self.scanner.refusal_when_full()),
             Ok(None) if now < self.deadline() => Step::Receive,
-            Ok(None) if self.end == 0 => Step::Close,
+            Ok(None) if self.is_idle() => Step::Close,
             Ok(None) => {
                 Step::Refuse(Refusal { status: Status::REQUEST_TIMEOUT, why: "the request head took too long" })
             }

@@ -27,6 +27,9 @@ pub enum Error {
     MethodNotAllowed(Methods),
     /// `OPTIONS` was asked: 204 with `Allow`. No failure, and not logged as one.
     Options(Methods),
+    /// The path is that of a WebSocket, and the request is none for one of version 13: 426 with `Upgrade` and
+    /// `Sec-WebSocket-Version` (RFC 6455 section 4.4).
+    UpgradeRequired,
     /// The request is not what the handler or the protocol wants: 400.
     BadRequest(&'static str),
     /// The request body is larger than the limit in force: 413.
@@ -59,6 +62,7 @@ impl Error {
             Self::Status(status, _) => *status,
             Self::MethodNotAllowed(_) => Status::METHOD_NOT_ALLOWED,
             Self::Options(_) => Status::NO_CONTENT,
+            Self::UpgradeRequired => Status::UPGRADE_REQUIRED,
             Self::BadRequest(_) | Self::BodyIncomplete => Status::BAD_REQUEST,
             Self::BodyTooLarge => Status::CONTENT_TOO_LARGE,
             Self::TimedOut => Status::REQUEST_TIMEOUT,
@@ -74,6 +78,7 @@ impl fmt::Display for Error {
             Self::Status(status, why) => write!(f, "{status}: {why}"),
             Self::MethodNotAllowed(allowed) => write!(f, "method not allowed, only {allowed}"),
             Self::Options(allowed) => write!(f, "options: {allowed}"),
+            Self::UpgradeRequired => f.write_str("not a request for a WebSocket"),
             Self::BadRequest(why) => write!(f, "bad request: {why}"),
             Self::BodyTooLarge => f.write_str("request body too large"),
             Self::BodyIncomplete => f.write_str("request body incomplete"),

@@ -1,6 +1,7 @@
 //! What a request and its response share while a handler runs: the connection, and how far both have come.
 
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::ops::Deref;
 use core::pin::Pin;
@@ -198,7 +199,7 @@ impl<'c> Exchange<'c> {
     }
 
     /// Bytes of the request body, waited for since `since`, which is set anew. 0: the peer has finished.
-    pub(super) fn poll_read(
+    pub(super) fn poll_receive(
         &self,
         cx: &mut Context<'_>,
         since: &mut Instant,
@@ -210,15 +211,18 @@ impl<'c> Exchange<'c> {
         Poll::Ready(Ok(n))
     }
 
-    /// As [`poll_read`](Self::poll_read), but without a time limit: for protocols that have taken the connection over.
-    pub(super) async fn read_unbounded(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let n = core::future::poll_fn(|cx| self.shared.wire.poll_read(cx, buffer)).await?;
-        self.shared.count(|stats| stats.received += n as u64);
-        Ok(n)
+    /// Bytes for a protocol that has taken the connection over, and that has time limits of its own. 0: the peer has
+    /// finished.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let read = self.shared.wire.poll_read(cx, buffer).map_err(Error::Io);
+        if let Poll::Ready(Ok(n)) = read {
+            self.shared.count(|stats| stats.received += n as u64);
+        }
+        read
     }
 
-    /// Writes some of it, at least one byte, waiting since `since`, which is set anew.
-    pub(super) fn poll_write(
+    /// Sends some of it, at least one byte, waiting since `since`, which is set anew.
+    pub(super) fn poll_send(
         &self,
         cx: &mut Context<'_>,
         since: &mut Instant,
@@ -228,6 +232,21 @@ impl<'c> Exchange<'c> {
         let n = ready!(self.poll_in_time(cx, since, &self.writing, self.shared.config.write, written))?;
         self.shared.count(|stats| stats.sent += n as u64);
         Poll::Ready(Ok(n))
+    }
+
+    /// Writes some of it, at least one byte; none when the future is dropped.
+    pub(super) async fn write(&self, data: &[u8]) -> Result<usize, Error> {
+        let mut since = Instant::now();
+        poll_fn(|cx| self.poll_send(cx, &mut since, data)).await
+    }
+
+    /// Writes all of it.
+    pub(super) async fn write_all(&self, mut data: &[u8]) -> Result<(), Error> {
+        while !data.is_empty() {
+            let n = self.write(data).await?;
+            data = data.get(n..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Ready with what has come of an attempt to read or write; or with an error, when that has been waited for since

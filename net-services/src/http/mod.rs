@@ -78,6 +78,7 @@
 //!   values, and those of a [query](Request::query_field). [`EventStream`] sends a page what happens.
 //! - Below that, without any I/O: [`head`], [`response_head`], [`body`], [`fields`] and [`date`], for programs with a loop
 //!   of their own.
+//! - [`files`] serves a document root: files that are part of the program, or lie in a directory.
 //! - [`Routes`] say what a path and a method mean; [`Router`] is the same with handlers on the heap (feature `alloc`).
 //!
 //! # Memory
@@ -115,14 +116,17 @@ mod seats;
 mod server;
 
 pub mod body;
+pub mod broadcast;
 mod control;
 pub mod date;
 pub mod fields;
+pub mod files;
 pub mod head;
 mod method;
 pub mod response_head;
 mod status;
 mod target;
+pub mod websocket;
 
 #[cfg(feature = "alloc")]
 mod router;

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::str::FromStr;
 use core::task::{Context, Poll, ready};
 
-use net_core::time::Instant;
+use net_core::time::{Instant, UnixTime};
 
 use super::body::Step;
 use super::exchange::Exchange;
@@ -97,6 +97,11 @@ impl<'c> Request<'c> {
     pub fn parse_param<T: FromStr>(&self, name: &str) -> Result<T, Error> {
         let value = self.param(name).ok_or(Error::BadRequest("the path has no such parameter"))?;
         value.parse().map_err(|_| Error::BadRequest("a parameter of the path is not what it should be"))
+    }
+
+    /// The time of day, as it will stand in the `Date` of the response; `None` if nobody knows it.
+    pub fn now(&self) -> Option<UnixTime> {
+        self.body.exchange.shared.clock.and_then(|clock| clock.now())
     }
 
     pub(super) fn set_parameters(&mut self, parameters: &Parameters<'c>) {
@@ -269,7 +274,7 @@ impl Body<'_> {
             ready!(self.poll_ask(cx, since))?;
             let end = self.exchange.incoming.borrow().end;
             let room = self.window.get_mut(end..).unwrap_or_default();
-            let n = ready!(self.exchange.poll_read(cx, since, room))?;
+            let n = ready!(self.exchange.poll_receive(cx, since, room))?;
             if n == 0 {
                 self.exchange.keep_alive.set(false);
                 return Poll::Ready(Err(Error::BodyIncomplete));
@@ -350,7 +355,7 @@ impl Body<'_> {
             }
         }
         while !incoming.interim.is_empty() {
-            let n = ready!(self.exchange.poll_write(cx, since, incoming.interim))?;
+            let n = ready!(self.exchange.poll_send(cx, since, incoming.interim))?;
             incoming.interim = incoming.interim.get(n..).unwrap_or_default();
         }
         Poll::Ready(Ok(()))

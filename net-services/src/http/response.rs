@@ -138,7 +138,12 @@ impl<'c> Response<'c> {
     /// # Errors
     /// Those of [`send`](Self::send).
     pub async fn empty(self) -> Outcome {
-        self.begin(None, Length::Known(0))?.end().await
+        self.bare()?.end().await
+    }
+
+    /// Begins and ends a response without a body.
+    pub(super) fn bare(self) -> Result<BodyWriter<'c>, Error> {
+        self.begin(None, Length::Known(0))
     }
 
     /// Sends the client to another place: `status` is one of 301, 302, 303, 307 and 308, `location` a URL or a path
@@ -219,11 +224,16 @@ impl<'c> Response<'c> {
             Length::Chunked => self.add("Transfer-Encoding", format_args!("chunked")),
             Length::UntilClose => exchange.keep_alive.set(false),
         }
-        if code == 101 {
-        } else if !exchange.decide_keep_alive() {
-            self.add("Connection", format_args!("close"));
-        } else if exchange.is_old {
-            self.add("Connection", format_args!("keep-alive"));
+        // Those that name a protocol in `Upgrade` say so here too (RFC 9110 section 7.8).
+        let connection = match (code, exchange.decide_keep_alive()) {
+            (101, _) | (426, true) => "Upgrade",
+            (426, false) => "close, Upgrade",
+            (_, false) => "close",
+            (_, true) if exchange.is_old => "keep-alive",
+            (_, true) => "",
+        };
+        if !connection.is_empty() {
+            self.add("Connection", format_args!("{connection}"));
         }
         if let Some(error) = self.failed {
             return Err(error);
@@ -282,7 +292,7 @@ impl fmt::Write for Line<'_> {
 }
 
 /// The length of what is formatted.
-struct Count(u64);
+pub(super) struct Count(pub(super) u64);
 
 impl fmt::Write for Count {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -298,9 +308,11 @@ pub(super) struct Raw<'c> {
 }
 
 impl Raw<'_> {
-    /// The other protocol has ended; the connection closes.
-    pub(super) fn finish(self) -> Sent {
+    /// The other protocol has said its last word. The connection closes in order, whatever the handler gives back; what the
+    /// client still sends is read over for a moment.
+    pub(super) fn complete(&self) -> Sent {
         self.exchange.is_complete.set(true);
+        self.exchange.incoming.borrow_mut().ended = false;
         Sent(())
     }
 }
@@ -537,7 +549,7 @@ impl BodyWriter<'_> {
             if writing.direct > 0 {
                 ready!(self.poll_send(cx, &mut writing.since))?;
                 let data = writing.data.get(..writing.direct).unwrap_or(writing.data);
-                let n = ready!(self.exchange.poll_write(cx, &mut writing.since, data))?;
+                let n = ready!(self.exchange.poll_send(cx, &mut writing.since, data))?;
                 writing.data = writing.data.get(n..).unwrap_or_default();
                 writing.direct = writing.direct.saturating_sub(n);
                 if writing.direct == 0 && self.is_chunked() {
@@ -568,7 +580,7 @@ impl BodyWriter<'_> {
     fn poll_send(&mut self, cx: &mut Context<'_>, since: &mut Instant) -> Poll<Result<(), Error>> {
         while let Some(data) = self.buffer.get(self.start..self.end).filter(|data| !data.is_empty()) {
             self.exchange.is_begun.set(true);
-            self.start += ready!(self.exchange.poll_write(cx, since, data))?;
+            self.start += ready!(self.exchange.poll_send(cx, since, data))?;
         }
         (self.start, self.end) = (0, 0);
         Poll::Ready(Ok(()))

@@ -122,23 +122,26 @@ pub(super) fn ends() -> Ends {
 
 /// Serves `client` with a buffer of `bytes` bytes until the connection ends. Runs in virtual time.
 pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, mut client: Client) -> Client {
+    client.stats = serve_stream(handler, config, bytes, &mut client, &Seat::new()).await;
+    client
+}
+
+/// The same for a client of any kind, in a place that can be told to leave.
+pub(super) async fn serve_stream<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    stream: &mut dyn ByteStream,
+    seat: &Seat,
+) -> Stats {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
     let mut buffer = std::vec![0xaa; bytes];
-    let seat = Seat::new();
-    let wire: RefCell<&mut dyn ByteStream> = RefCell::new(&mut client);
-    let shared = Shared {
-        config,
-        clock: Some(&clock),
-        stats: &stats,
-        is_crowded: &is_crowded,
-        seat: &seat,
-        ends: ends(),
-        wire: &wire,
-    };
+    let wire: RefCell<&mut dyn ByteStream> = RefCell::new(stream);
+    let shared =
+        Shared { config, clock: Some(&clock), stats: &stats, is_crowded: &is_crowded, seat, ends: ends(), wire: &wire };
     serve(&shared, handler, &mut buffer).await;
-    client.stats = stats.get();
-    client
+    stats.get()
 }
 
 /// Sends `pieces` to a server with 2 KiB and the usual configuration, and closes.

@@ -143,6 +143,9 @@ fn h24_fields_of_a_response() {
 fn h24_limits_of_a_response() {
     let many = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(count));
     assert!(!refused(&many(100)) && refused(&many(101)));
+    let limits = Limits { fields: 2, ..Limits::new() };
+    let scan = |count| ResponseScanner::new().scan(&mut many(count).into_bytes(), Method::Get, &limits);
+    assert!(scan(2).is_ok_and(|head| head.is_some()) && scan(3).is_err());
     let long = |length: usize| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(length - 24));
     assert_eq!(head(&long(16 * 1024)).length, 16 * 1024);
     assert!(refused(&long(16 * 1024 + 1)));

@@ -72,14 +72,22 @@ fn whoever_drips_a_body_is_no_better_off() {
     }
 }
 
+/// Some clients send an empty line after a body; it is no request that could be late.
+#[test]
+fn an_empty_line_leaves_a_connection_idle() {
+    let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (seconds, client) = last(&echo, &config(), Client::new([get, "\r\n"], Then::Wait));
+    assert_eq!((seconds, answers(&client).len()), (5, 1));
+    let (seconds, client) = last(&echo, &config(), Client::new(["\r\n"], Then::Wait));
+    assert_eq!((seconds, answers(&client).len()), (3, 0));
+}
+
 /// H-11: what still comes after a refusal is taken for a moment, not for ever.
 #[test]
 fn lingering_is_bounded() {
-    virtual_time::block_on(async {
-        let client = Client::new(["GARBAGE\r\n"], Then::Wait);
-        let began = Instant::now();
-        let client = serve_with(&echo, &config(), 2048, client).await;
-        assert_eq!(began.elapsed(), Duration::from_millis(300));
-        assert_eq!(answers(&client)[0].status, 400);
-    });
+    let client = Client::new(["GARBAGE\r\n"], Then::Wait);
+    let began = Instant::now();
+    let client = virtual_time::block_on(serve_with(&echo, &config(), 2048, client));
+    assert_eq!(began.elapsed(), Duration::from_millis(300));
+    assert_eq!(answers(&client)[0].status, 400);
 }

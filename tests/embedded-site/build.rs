@@ -1,0 +1,5 @@
+//! Puts the pages into the program.
+
+fn main() -> std::io::Result<()> {
+    net_services::http::files::embed::tree("www").write()
+}

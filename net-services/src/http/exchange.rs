@@ -160,7 +160,7 @@ pub(super) trait Wire {
     fn reset(&self);
 }
 
-impl<'s> Wire for RefCell<&mut (dyn ByteStream + 's)> {
+impl<S: ByteStream> Wire for RefCell<S> {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>> {
         self.borrow_mut().poll_read(cx, buffer)
     }

@@ -6,7 +6,7 @@ use core::task::{Poll, Waker};
 
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
-use net_core::nal::{ByteStream, TcpListener, TcpSocket, TcpStack};
+use net_core::nal::{TcpListener, TcpSocket, TcpStack};
 use net_core::time::{Clock, bounded, with_timeout};
 
 use super::connection::serve;
@@ -209,7 +209,7 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
-        let wire: RefCell<&mut dyn ByteStream> = RefCell::new(&mut socket);
+        let wire = RefCell::new(socket);
         let shared = Shared {
             config: &self.config,
             clock: self.clock,
@@ -220,7 +220,7 @@ impl<'s, H: Handler> Server<'s, H> {
             wire: &wire,
         };
         serve(&shared, self.handler, buffer).await;
-        drop(socket);
+        drop(wire);
         seat.free();
     }
 

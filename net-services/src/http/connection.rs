@@ -3,10 +3,10 @@
 use core::future::poll_fn;
 use core::task::{Poll, ready};
 
-use net_core::time::{Instant, bounded, with_deadline, with_timeout};
+use net_core::time::Instant;
 
 use super::engine::{Engine, Step};
-use super::exchange::{Ends, Exchange, Incoming, State};
+use super::exchange::{Ends, Exchange, Incoming, State, later, poll_until};
 use super::head::{Head, Refusal};
 use super::request::Body;
 use super::server::Shared;
@@ -58,10 +58,10 @@ async fn receive(shared: &Shared<'_>, engine: &mut Engine<'_>) -> Result<(), ()>
             Poll::Ready(Ok(n @ 1..)) => Poll::Ready(Ok(n)),
             Poll::Ready(_) => Poll::Ready(Err(())),
             Poll::Pending if is_idle && seat.poll_leave(cx) => Poll::Ready(Err(())),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => poll_until(deadline, cx).map(|()| Ok(0)),
         }
     });
-    let result = with_deadline(deadline, reading).await.unwrap_or(Ok(0));
+    let result = reading.await;
     seat.set_idle(None);
     let n = result?;
     if n > 0 {
@@ -182,12 +182,12 @@ async fn refuse(shared: &Shared<'_>, refusal: &Refusal, sending: &mut [u8]) {
 /// Ends our side and takes what still comes for a moment: closing with unread data would send a reset, which may
 /// overtake the answer (RFC 9112 section 9.6).
 async fn linger(shared: &Shared<'_>, scratch: &mut [u8]) {
-    let lingering = poll_fn(|cx| {
-        if ready!(shared.wire.poll_finish(cx)).is_ok() && !scratch.is_empty() {
+    let until = later(Instant::now(), shared.config.linger);
+    poll_fn(|cx| {
+        if poll_until(until, cx).is_pending() && ready!(shared.wire.poll_finish(cx)).is_ok() && !scratch.is_empty() {
             while let Ok(1..) = ready!(shared.wire.poll_read(cx, scratch)) {}
         }
         Poll::Ready(())
-    });
-    // Whether it ended in time makes no difference: it ends now.
-    let _ = with_timeout(bounded(shared.config.linger), lingering).await;
+    })
+    .await;
 }

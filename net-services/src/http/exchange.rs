@@ -263,11 +263,7 @@ impl<'c> Exchange<'c> {
         let result = match attempt {
             Poll::Ready(result) => result.map_err(Error::Io),
             Poll::Pending => {
-                let deadline = *since + so_far.allowance(patience, self.shared.config.minimum_rate);
-                if now < deadline {
-                    wake_at(deadline, cx);
-                    return Poll::Pending;
-                }
+                ready!(poll_until(later(*since, so_far.allowance(patience, self.shared.config.minimum_rate)), cx));
                 Err(Error::TimedOut)
             }
         };
@@ -294,8 +290,18 @@ impl<'c> Exchange<'c> {
     }
 }
 
-/// Has the task woken at that moment.
-fn wake_at(at: Instant, cx: &mut Context<'_>) {
+/// Ready at that moment; until then the task is woken at it. For what waits for something else too: nothing is kept in
+/// the meantime.
+pub(super) fn poll_until(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if Instant::now() >= at {
+        return Poll::Ready(());
+    }
     // A timer is ready only when it is polled again.
     let _ = Pin::new(&mut Timer::at(at)).poll(cx);
+    Poll::Pending
+}
+
+/// The moment so long after another.
+pub(super) fn later(since: Instant, span: Duration) -> Instant {
+    since.checked_add(span).unwrap_or(Instant::MAX)
 }

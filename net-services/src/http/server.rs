@@ -7,10 +7,10 @@ use core::task::{Poll, Waker};
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
-use net_core::time::{Clock, bounded, with_timeout};
+use net_core::time::{Clock, Instant};
 
 use super::connection::serve;
-use super::exchange::{Ends, Wire};
+use super::exchange::{Ends, Wire, later, poll_until};
 use super::seats::Seat;
 use super::{Config, Handler};
 use net_core::log::{Show, info};
@@ -254,12 +254,13 @@ impl<'s, H: Handler> Server<'s, H> {
         for place in places {
             place.seat.leave();
         }
-        let all_free = poll_fn(|cx| {
-            places.iter().for_each(|place| place.seat.watch(cx));
-            if places.iter().any(|place| place.seat.is_taken()) { Poll::Pending } else { Poll::Ready(()) }
-        });
         // What has not finished by then is dropped.
-        let _ = with_timeout(bounded(self.config.stop), all_free).await;
+        let until = later(Instant::now(), self.config.stop);
+        poll_fn(|cx| {
+            places.iter().for_each(|place| place.seat.watch(cx));
+            if places.iter().any(|place| place.seat.is_taken()) { poll_until(until, cx) } else { Poll::Ready(()) }
+        })
+        .await;
         info!("HTTP on {} ended", Show(address));
         Ok(())
     }

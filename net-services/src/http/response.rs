@@ -68,12 +68,9 @@ impl<'c> Response<'c> {
     /// and `Date` are the server's own.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
-        let reserved = RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name));
-        if reserved || fields::check_name(name).is_err() {
-            self.failed = self.failed.or(Some(Error::InvalidHeader));
-            return self;
+        if self.failed.is_none() {
+            self.failed = self.add(name, format_args!("{value}")).err();
         }
-        self.add(name, format_args!("{value}"));
         self
     }
 
@@ -186,42 +183,55 @@ impl<'c> Response<'c> {
         Ok(Raw { exchange, buffer: writer.buffer })
     }
 
-    fn add(&mut self, name: &str, value: fmt::Arguments<'_>) {
-        if self.failed.is_some() {
-            return;
+    /// A field of the handler's.
+    fn add(&mut self, name: &str, value: fmt::Arguments<'_>) -> Result<(), Error> {
+        if fields::check_name(name).is_err() || RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Err(Error::InvalidHeader);
         }
-        let mut line = Line { buffer: self.buffer, end: self.end, is_value: false, error: None };
-        let written = line.write_fmt(format_args!("{name}: ")).and_then(|()| {
-            line.is_value = true;
-            line.write_fmt(value)
-        });
-        line.is_value = false;
-        match written.and_then(|()| line.write_str("\r\n")) {
-            Ok(()) => self.end = line.end,
-            Err(fmt::Error) => self.failed = line.error.or(Some(Error::Internal("a field cannot be displayed"))),
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put(name)?;
+        line.put(": ")?;
+        if line.write_fmt(value).is_err() {
+            return Err(line.failed.unwrap_or(Error::Internal("a field cannot be displayed")));
         }
+        line.put("\r\n")?;
+        self.end = line.end;
+        Ok(())
+    }
+
+    /// A field whose value is text. Formatting that would take more memory and time.
+    fn add_text(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put(name)?;
+        line.put(": ")?;
+        line.put_value(value)?;
+        line.put("\r\n")?;
+        self.end = line.end;
+        Ok(())
     }
 
     /// Completes the head. It is not sent before the first of the body is.
     fn begin(mut self, content_type: Option<&str>, length: Length) -> Result<BodyWriter<'c>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         let exchange = self.exchange;
         let code = self.status.code();
         let bodyless = code < 200 || code == 204 || code == 304;
         if let Some(content_type) = content_type.filter(|_| code >= 200 && code != 204) {
-            self.add("Content-Type", format_args!("{content_type}"));
+            self.add_text("Content-Type", content_type)?;
         }
         if let Some(server) = exchange.shared.config.server {
-            self.add("Server", format_args!("{server}"));
+            self.add_text("Server", server)?;
         }
         if let Some(now) = exchange.shared.clock.and_then(|clock| clock.now()) {
-            let date = date::write(now);
-            self.add("Date", format_args!("{}", core::str::from_utf8(&date).unwrap_or_default()));
+            self.add_text("Date", core::str::from_utf8(&date::write(now)).unwrap_or_default())?;
         }
         let length = if bodyless { Length::Absent } else { length };
         match length {
             Length::Absent => {}
-            Length::Known(n) => self.add("Content-Length", format_args!("{n}")),
-            Length::Chunked => self.add("Transfer-Encoding", format_args!("chunked")),
+            Length::Known(n) => self.add_text("Content-Length", decimal(n, &mut [0; 20]))?,
+            Length::Chunked => self.add_text("Transfer-Encoding", "chunked")?,
             Length::UntilClose => exchange.keep_alive.set(false),
         }
         // Those that name a protocol in `Upgrade` say so here too (RFC 9110 section 7.8).
@@ -233,14 +243,19 @@ impl<'c> Response<'c> {
             (_, true) => "",
         };
         if !connection.is_empty() {
-            self.add("Connection", format_args!("{connection}"));
+            self.add_text("Connection", connection)?;
         }
-        if let Some(error) = self.failed {
-            return Err(error);
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put("\r\n")?;
+        let end = line.end;
+        // The status line ends where the fields begin.
+        let (digits, reason) = (&mut [0; 20], self.status.reason());
+        let parts = ["HTTP/1.1 ", decimal(u64::from(code), digits), " ", reason, "\r\n"];
+        let start = STATUS_LINE.saturating_sub(parts.iter().map(|part| part.len()).sum());
+        line.end = start;
+        for part in parts {
+            line.put(part)?;
         }
-        let end = self.end + 2;
-        self.buffer.get_mut(self.end..end).ok_or(Error::HeadTooLarge)?.copy_from_slice(b"\r\n");
-        let start = self.write_status_line()?;
         let skips = exchange.is_head || bodyless;
         // Writing chunks takes room for their frame and something in it.
         if matches!(length, Length::Chunked) && self.buffer.len() < end + CHUNK_HEAD + CHUNK_END + 8 {
@@ -249,45 +264,55 @@ impl<'c> Response<'c> {
         let left = if let Length::Known(n) = length { n } else { 0 };
         Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: false })
     }
-
-    /// Puts the status line in front of the fields; gives where it begins.
-    fn write_status_line(&mut self) -> Result<usize, Error> {
-        let mut text = [0; STATUS_LINE];
-        let mut line = Line { buffer: &mut text, end: 0, is_value: false, error: None };
-        let (code, reason) = (self.status.code(), self.status.reason());
-        line.write_fmt(format_args!("HTTP/1.1 {code} {reason}\r\n")).map_err(|_| Error::HeadTooLarge)?;
-        let length = line.end;
-        let start = STATUS_LINE - length;
-        match (self.buffer.get_mut(start..STATUS_LINE), text.get(..length)) {
-            (Some(to), Some(from)) => to.copy_from_slice(from),
-            _ => return Err(Error::HeadTooLarge),
-        }
-        Ok(start)
-    }
 }
 
-/// Writes into a buffer; what would break a field is refused.
+/// A number in decimal digits.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    for place in digits.iter_mut().rev() {
+        let (rest, digit) = match u32::try_from(number) {
+            // A chip of 32 bits takes much longer for 64.
+            Ok(small) => (u64::from(small / 10), (small % 10) as u8),
+            Err(_) => (number / 10, (number % 10) as u8),
+        };
+        *place = b'0' + digit;
+        (number, start) = (rest, start - 1);
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()
+}
+
+/// Writes into a buffer.
 struct Line<'b> {
     buffer: &'b mut [u8],
     end: usize,
-    is_value: bool,
-    error: Option<Error>,
+    /// Why formatting failed.
+    failed: Option<Error>,
+}
+
+impl Line<'_> {
+    fn put(&mut self, text: &str) -> Result<(), Error> {
+        let place = self.buffer.get_mut(self.end..).and_then(|room| room.get_mut(..text.len()));
+        place.ok_or(Error::HeadTooLarge)?.copy_from_slice(text.as_bytes());
+        self.end += text.len();
+        Ok(())
+    }
+
+    /// The same; what would break a field is refused.
+    fn put_value(&mut self, text: &str) -> Result<(), Error> {
+        fields::check_value(text.as_bytes()).map_err(|_| Error::InvalidHeader)?;
+        self.put(text)
+    }
 }
 
 impl fmt::Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_value && fields::check_value(text.as_bytes()).is_err() {
-            self.error = Some(Error::InvalidHeader);
-            return Err(fmt::Error);
-        }
-        let end = self.end + text.len();
-        let Some(place) = self.buffer.get_mut(self.end..end) else {
-            self.error = Some(Error::HeadTooLarge);
-            return Err(fmt::Error);
-        };
-        place.copy_from_slice(text.as_bytes());
-        self.end = end;
-        Ok(())
+        self.put_value(text).map_err(|error| {
+            self.failed = Some(error);
+            fmt::Error
+        })
     }
 }
 

@@ -237,15 +237,22 @@ impl Stack<'_> {
         // Only `with` borrows the cell, and nothing that it is given calls it again: this cannot fail.
         let mut inner = self.shared.inner.borrow_mut();
         let result = f(&mut inner);
-        if inner.pending.is_empty() {
-            return result;
-        }
-        let events = core::mem::take(&mut inner.pending);
+        let is_told = inner.pending.is_empty();
         drop(inner);
+        if !is_told {
+            self.tell();
+        }
+        result
+    }
+
+    /// Tells the events that are pending. Not inlined: whatever is done with a socket ends with it.
+    #[cold]
+    #[inline(never)]
+    fn tell(self) {
+        let events = core::mem::take(&mut self.shared.inner.borrow_mut().pending);
         for event in events {
             self.shared.events.push(event);
         }
-        result
     }
 
     /// The state of the interface now.

@@ -105,8 +105,11 @@ impl<'c> Request<'c> {
     }
 
     pub(super) fn set_parameters(&mut self, parameters: &Parameters<'c>) {
-        let places = parameters.iter().map(|(name, value)| (*name, Span::of(value.as_bytes(), self.bytes)));
-        *self.body.exchange.parameters.borrow_mut() = places.collect();
+        let mut places = self.body.exchange.parameters.borrow_mut();
+        places.clear();
+        for (name, value) in parameters {
+            let _ = places.push((*name, Span::of(value.as_bytes(), self.bytes)));
+        }
     }
 
     /// The client's address and port.

@@ -185,7 +185,9 @@ impl<'c> Response<'c> {
 
     /// A field of the handler's.
     fn add(&mut self, name: &str, value: fmt::Arguments<'_>) -> Result<(), Error> {
-        if fields::check_name(name).is_err() || RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        if fields::check_name(name).is_err()
+            || RESERVED.iter().any(|own| fields::is_same(own.as_bytes(), name.as_bytes()))
+        {
             return Err(Error::InvalidHeader);
         }
         let mut line = Line { buffer: self.buffer, end: self.end, failed: None };

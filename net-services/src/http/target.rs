@@ -3,6 +3,8 @@
 use core::net::Ipv6Addr;
 use core::ops::Range;
 
+use super::fields::is_same;
+
 /// The parts of a request target, as places in it.
 pub(super) struct Target {
     /// The path, percent-decoded and without dot segments; or `*`.
@@ -72,7 +74,7 @@ pub(super) fn parse(target: &mut [u8], options: bool) -> Result<Target, &'static
 }
 
 fn starts_with(target: &[u8], scheme: &[u8]) -> bool {
-    target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    target.get(..scheme.len()).is_some_and(|start| is_same(start, scheme))
 }
 
 /// The byte that `%XX` stands for, given the two digits.
@@ -177,5 +179,5 @@ pub(super) fn same_host(one: &[u8], other: &[u8], default_port: u16) -> bool {
     let (Some((one, one_port)), Some((other, other_port))) = (host_and_port(one), host_and_port(other)) else {
         return false;
     };
-    one.eq_ignore_ascii_case(other) && one_port.unwrap_or(default_port) == other_port.unwrap_or(default_port)
+    is_same(one, other) && one_port.unwrap_or(default_port) == other_port.unwrap_or(default_port)
 }

@@ -3,7 +3,7 @@
 
 use net_core::time::Instant;
 
-use super::exchange::later;
+use super::exchange::{later, slide};
 use super::head::{Head, Limits, Refusal, Scanner};
 use super::{Config, Status};
 
@@ -114,7 +114,7 @@ impl<'b> Engine<'b> {
     pub(super) fn next(&mut self, head: &Head, begin: usize, end: usize, now: Instant) {
         let (begin, end) = (head.length + begin, (head.length + end).min(self.buffer.len()));
         let begin = begin.min(end);
-        self.buffer.copy_within(begin..end, 0);
+        slide(self.buffer, begin..end, 0);
         self.end = end - begin;
         self.scanner = Scanner::new();
         self.since = now;

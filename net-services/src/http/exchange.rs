@@ -3,7 +3,7 @@
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::net::SocketAddr;
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -38,7 +38,7 @@ impl Pace {
     }
 
     pub(super) fn waited(&mut self, span: Duration, bytes: usize) {
-        self.waited = bounded(self.waited + span);
+        self.waited = bounded(self.waited.checked_add(span).unwrap_or(Duration::MAX));
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 }
@@ -287,6 +287,14 @@ impl<'c> Exchange<'c> {
         let keep = self.keep_alive.get() && is_clear && !self.shared.is_crowded.get();
         self.keep_alive.set(keep);
         keep
+    }
+}
+
+/// Moves bytes within a buffer. What does not lie in it is not moved.
+#[inline(never)]
+pub(super) fn slide(buffer: &mut [u8], from: Range<usize>, to: usize) {
+    if from.start <= from.end && from.end <= buffer.len() && to <= buffer.len() - (from.end - from.start) {
+        buffer.copy_within(from, to);
     }
 }
 

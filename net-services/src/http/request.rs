@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 use net_core::time::{Instant, UnixTime};
 
 use super::body::Step;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, slide};
 use super::head::{Head, Span};
 use super::{Error, Field, Fields, Framing, Method, Pairs};
 
@@ -316,7 +316,7 @@ impl Body<'_> {
                     return Err(Error::BodyTooLarge);
                 }
                 if incoming.raw != incoming.ready {
-                    self.window.copy_within(incoming.raw..incoming.raw + length, incoming.ready);
+                    slide(self.window, incoming.raw..incoming.raw + length, incoming.ready);
                 }
                 incoming.raw += length;
                 incoming.ready += length;
@@ -338,8 +338,8 @@ impl Body<'_> {
         if content + rest >= self.window.len() {
             return Err(Error::BufferTooSmall);
         }
-        self.window.copy_within(incoming.start..incoming.ready, 0);
-        self.window.copy_within(incoming.raw..incoming.end, content);
+        slide(self.window, incoming.start..incoming.ready, 0);
+        slide(self.window, incoming.raw..incoming.end, content);
         (incoming.start, incoming.ready) = (0, content);
         (incoming.raw, incoming.end) = (content, content + rest);
         Ok(())

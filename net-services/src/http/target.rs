@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::exchange::slide;
 use super::fields::is_same;
 
 /// The parts of a request target, as places in it.
@@ -142,7 +143,7 @@ fn remove_dot_segments(path: &mut [u8]) -> Result<usize, &'static str> {
         };
         // A dot segment at the end leaves its slash.
         if keep > 0 || length == 0 || next == path.len() {
-            path.copy_within(read..read + 1 + keep, write);
+            slide(path, read..read + 1 + keep, write);
             write += 1 + keep;
         }
         read = next;

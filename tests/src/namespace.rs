@@ -104,7 +104,9 @@ impl Namespace {
 
     /// Gives the namespace an address, on its loopback interface: servers can bind to it before any device is there.
     pub fn address(&self, address: &str) {
-        self.ip(&format!("address add {address} dev lo"));
+        // The kernel has even an address without duplicate address detection wait for a worker, unless it is told so.
+        let at_once = if address.contains(':') { "nodad" } else { "" };
+        self.ip(&format!("address add {address} dev lo {at_once}"));
     }
 
     /// Writes a setting below /proc/sys inside: `namespace.sysctl("net/ipv4/ip_forward", "1")`.

@@ -25,3 +25,13 @@ fn http_over_host_sockets() {
     })
     .unwrap();
 }
+
+#[test]
+fn http_client_over_host_sockets() {
+    block_on(async {
+        let net = HostNet::new(HostConfig::default()).unwrap();
+        service_suite::http_client::all(&net, &net, Ipv4Addr::LOCALHOST.into(), 18_441).await;
+        service_suite::http_client::all(&net, &net, Ipv6Addr::LOCALHOST.into(), 18_441).await;
+    })
+    .unwrap();
+}

@@ -118,6 +118,7 @@ mod server;
 
 pub mod body;
 pub mod broadcast;
+pub mod client;
 mod control;
 pub mod date;
 pub mod fields;

@@ -85,11 +85,9 @@ fn an_empty_line_leaves_a_connection_idle() {
 /// H-11: what still comes after a refusal is taken for a moment, not for ever.
 #[test]
 fn lingering_is_bounded() {
-    virtual_time::block_on(async {
-        let client = Client::new(["GARBAGE\r\n"], Then::Wait);
-        let began = Instant::now();
-        let client = serve_with(&echo, &config(), 2048, client).await;
-        assert_eq!(began.elapsed(), Duration::from_millis(300));
-        assert_eq!(answers(&client)[0].status, 400);
-    });
+    let client = Client::new(["GARBAGE\r\n"], Then::Wait);
+    let began = Instant::now();
+    let client = virtual_time::block_on(serve_with(&echo, &config(), 2048, client));
+    assert_eq!(began.elapsed(), Duration::from_millis(300));
+    assert_eq!(answers(&client)[0].status, 400);
 }

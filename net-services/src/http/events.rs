@@ -128,7 +128,7 @@ impl<'c> EventStream<'c> {
     /// Sends what was written. Nothing else would end a stream of events when the server stops (H-22).
     async fn flush(&mut self) -> Result<(), Error> {
         if self.writer.is_closing() {
-            let _sent = self.writer.end(&[]).await?;
+            let _sent = self.writer.end().await?;
             return Err(Error::Answered);
         }
         self.writer.flush().await

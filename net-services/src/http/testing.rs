@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll};
 
 use net_core::nal::ByteStream;
 use net_core::time::{Clock, SoftClock, UnixTime};
 
 use super::connection::serve;
-use super::exchange::Ends;
+use super::exchange::{Ends, Wire};
 use super::seats::Seat;
 use super::server::Shared;
 use super::{AccessLog, Config, Handler, Stats};
@@ -112,6 +112,27 @@ impl ByteStream for Client {
     }
 }
 
+/// A stream that is looked at again when it has been served.
+struct Lent<'s>(RefCell<&'s mut dyn ByteStream>);
+
+impl Wire for Lent<'_> {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>> {
+        self.0.borrow_mut().poll_read(cx, buffer)
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
+        self.0.borrow_mut().poll_write(cx, data)
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        self.0.borrow_mut().poll_finish(cx)
+    }
+
+    fn reset(&self) {
+        self.0.borrow_mut().reset();
+    }
+}
+
 /// The time of day in these tests: Sunday, 2024-02-29T12:34:56Z plus what has passed.
 pub(super) const TODAY: UnixTime = UnixTime::from_secs(1_709_210_096);
 
@@ -158,9 +179,19 @@ async fn serve_any<H: Handler>(
 ) -> Stats {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
-    let shared = Shared { config, clock: Some(&clock), access_log, stats: &stats, is_crowded: &is_crowded, seat };
     let mut buffer = std::vec![0xaa; bytes];
-    serve(&shared, handler, stream, ends(), &mut buffer).await;
+    let wire = Lent(RefCell::new(stream));
+    let shared = Shared {
+        config,
+        clock: Some(&clock),
+        access_log,
+        stats: &stats,
+        is_crowded: &is_crowded,
+        seat,
+        ends: ends(),
+        wire: &wire,
+    };
+    serve(&shared, handler, &mut buffer).await;
     stats.get()
 }
 

@@ -263,6 +263,12 @@ mod tests {
         assert_eq!(news.publish(&[7; 16][..]), Ok(()));
         assert_eq!(reader.clone().try_next(&mut buffer[..15]), Some(Err(Lagged(1))));
         assert_eq!(reader.try_next(&mut buffer[..16]), Some(Ok(Message::Binary(&[7; 16]))));
+        for n in [8, 9] {
+            assert_eq!(news.publish(&[n; 16][..]), Ok(()));
+        }
+        assert_eq!(reader.try_next(&mut buffer), Some(Err(Lagged(1))));
+        assert_eq!(reader.try_next(&mut buffer), Some(Ok(Message::Binary(&[9; 16]))));
+        assert_eq!(reader.try_next(&mut buffer), None);
         // A ring too small even for an empty message refuses, and does nothing else.
         assert_eq!(Broadcast::<3>::new().publish(""), Err(Error::BufferTooSmall));
         assert_eq!(Broadcast::<0>::new().publish(""), Err(Error::BufferTooSmall));

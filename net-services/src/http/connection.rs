@@ -13,7 +13,7 @@ use super::head::{Head, Refusal};
 use super::request::Body;
 use super::seats::Seat;
 use super::server::Shared;
-use super::{Error, Handler, Method, Request, Response, Status};
+use super::{Access, Error, Handler, Method, Request, RequestLine, Response, Status};
 use net_core::log::{Show, debug, info, warn};
 
 /// The part of a connection's buffer that responses are made in; requests have the rest.
@@ -115,10 +115,7 @@ async fn answer<H: Handler>(
             state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())
         }
     };
-    shared.count(|stats| {
-        stats.sent += state.sent.get();
-        stats.received += state.received.get();
-    });
+    tell(shared, &state, Some((head, bytes)));
     if !is_whole {
         // Half a response must not look like a whole one.
         stream.reset();
@@ -162,6 +159,23 @@ async fn discard_body(
     }
     engine.next(head, incoming.raw, incoming.end, Instant::now());
     true
+}
+
+/// Counts and logs a request that is over: its head, and the bytes of that.
+fn tell(shared: &Shared<'_>, state: &State, head: Option<(&Head, &[u8])>) {
+    let sent = state.sent.get();
+    shared.count(|stats| {
+        stats.sent += sent;
+        stats.received += state.received.get();
+    });
+    let Some(log) = shared.access_log else { return };
+    let line = |(head, bytes): (&Head, _)| RequestLine::of(head, bytes);
+    log(&Access {
+        peer: state.ends.peer,
+        request: head.map(line),
+        status: state.is_begun.get().then(|| state.status.get()),
+        body: sent.saturating_sub(state.head_sent.get()),
+    });
 }
 
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
@@ -211,7 +225,7 @@ async fn refuse(shared: &Shared<'_>, stream: &mut dyn ByteStream, ends: Ends, re
         _ => response,
     };
     let sent = response.text(refusal.status.reason()).await;
-    shared.count(|stats| stats.sent += state.sent.get());
+    tell(shared, &state, None);
     if sent.is_ok() {
         linger(stream, sending, shared.config).await;
     }

@@ -12,7 +12,7 @@ use net_core::time::{Duration, Instant, bounded, with_timeout};
 use super::body::Decoder;
 use super::head::Head;
 use super::server::Shared;
-use super::{Config, Error, Framing, Method};
+use super::{Config, Error, Framing, Method, Status};
 
 /// How long is waited for a peer: never longer than `patience` at a time, and on average as long as its bytes are worth.
 ///
@@ -117,6 +117,9 @@ pub(super) struct State {
     pub(super) is_begun: Cell<bool>,
     /// The response has been written to its end.
     pub(super) is_complete: Cell<bool>,
+    /// The status of the response, and all that had been sent when its head had.
+    pub(super) status: Cell<Status>,
+    pub(super) head_sent: Cell<u64>,
     pub(super) received: Cell<u64>,
     pub(super) sent: Cell<u64>,
 }
@@ -133,6 +136,8 @@ impl State {
             is_head: false,
             is_begun: Cell::new(false),
             is_complete: Cell::new(false),
+            status: Cell::new(Status::OK),
+            head_sent: Cell::new(0),
             received: Cell::new(0),
             sent: Cell::new(0),
         }

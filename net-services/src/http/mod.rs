@@ -99,6 +99,7 @@
 //! `Host`; one `Content-Length` of digits only, never together with `Transfer-Encoding`; `Transfer-Encoding` is `chunked`
 //! and nothing else; chunk sizes of 1 to 8 digits.
 
+mod access;
 mod config;
 mod connection;
 mod engine;
@@ -136,6 +137,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, AccessLog, RequestLine};
 pub use config::Config;
 pub use error::{Error, Outcome, Sent};
 pub use events::{Event, EventStream, last_event_id};

@@ -237,6 +237,8 @@ impl<'c> Response<'c> {
         let end = self.end + 2;
         self.buffer.get_mut(self.end..end).ok_or(Error::HeadTooLarge)?.copy_from_slice(b"\r\n");
         let start = self.write_status_line()?;
+        exchange.status.set(self.status);
+        exchange.head_sent.set(exchange.sent.get() + (end - start) as u64);
         let skips = exchange.is_head || bodyless;
         // Writing chunks takes room for their frame and something in it.
         if matches!(length, Length::Chunked) && self.buffer.len() < end + CHUNK_HEAD + CHUNK_END + 8 {
@@ -447,6 +449,17 @@ impl BodyWriter<'_> {
     /// # Errors
     /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`].
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
+        self.end(trailers).await
+    }
+
+    /// Whether the connection is to close as soon as it can: the server stops. A response that would go on without end
+    /// should end now.
+    pub fn is_closing(&self) -> bool {
+        self.exchange.shared.seat.is_leaving()
+    }
+
+    /// The same as [`finish_with_trailers`](Self::finish_with_trailers). Nothing may be written afterwards.
+    pub(super) async fn end(&mut self, trailers: &[(&str, &str)]) -> Outcome {
         if self.broken || (!self.skips && self.left > 0) {
             return Err(Error::LengthMismatch);
         }

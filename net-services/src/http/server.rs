@@ -7,17 +7,20 @@ use core::task::{Poll, Waker};
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
-use net_core::time::{Clock, bounded, with_timeout};
+use net_core::time::{Clock, Duration, bounded, with_timeout};
 
 use super::connection::serve;
 use super::exchange::Ends;
 use super::seats::Seat;
-use super::{Config, Handler};
+use super::{AccessLog, Config, Handler};
 use net_core::log::{Show, info};
 
 /// Bytes that the buffer of a connection has at least: 768. The largest request head is three quarters of the buffer
 /// less 128 bytes.
 pub const LEAST_BUFFER: usize = 768;
+
+/// How long is waited where something else ends the waiting.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// What a server has done since it was made. Counters wrap around.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +49,7 @@ pub struct Stats {
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
+    pub(super) access_log: Option<AccessLog<'s>>,
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
@@ -69,6 +73,7 @@ pub struct Server<'s, H> {
     config: Config,
     handler: &'s H,
     clock: Option<&'s dyn Clock>,
+    access_log: Option<AccessLog<'s>>,
     stats: Cell<Stats>,
     is_crowded: Cell<bool>,
     stopping: Cell<bool>,
@@ -82,6 +87,7 @@ impl<'s, H: Handler> Server<'s, H> {
             config,
             handler,
             clock: None,
+            access_log: None,
             stats: Cell::new(Stats {
                 connections: 0,
                 requests: 0,
@@ -102,6 +108,13 @@ impl<'s, H: Handler> Server<'s, H> {
     #[must_use]
     pub const fn with_clock(mut self, clock: &'s dyn Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Has `log` told of every request and its answer.
+    #[must_use]
+    pub const fn with_access_log(mut self, log: AccessLog<'s>) -> Self {
+        self.access_log = Some(log);
         self
     }
 
@@ -153,7 +166,7 @@ impl<'s, H: Handler> Server<'s, H> {
             number += 1;
             self.work(place, buffer)
         });
-        match select(self.accept::<S>(listener, &places), join_array(workers)).await {
+        match select(self.accept(listener, &places), join_array(workers)).await {
             Either::First(result) => result,
             Either::Second(_) => Ok(()),
         }
@@ -170,12 +183,27 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
+        let listener = stack.listen(self.config.address, self.config.backlog).await?;
+        self.run_listener(listener, connections, bytes).await
+    }
+
+    /// The same on a port that is listened on already: [`Config::address`] and [`Config::backlog`] have no say in it.
+    /// For who wants to know that the port is free, and which it is, before the first request.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run) but for those of listening.
+    #[cfg(feature = "alloc")]
+    pub async fn run_listener<L: TcpListener>(
+        &self,
+        listener: L,
+        connections: usize,
+        bytes: usize,
+    ) -> Result<(), net_core::Error> {
         use futures_util::stream::{FuturesUnordered, StreamExt};
 
         if bytes < LEAST_BUFFER || connections == 0 {
             return Err(net_core::Error::InvalidInput);
         }
-        let listener = stack.listen(self.config.address, self.config.backlog).await?;
         let places: alloc::vec::Vec<_> = (0..connections).map(|_| Place::new()).collect();
         let work = |place| async move {
             loop {
@@ -184,7 +212,7 @@ impl<'s, H: Handler> Server<'s, H> {
         };
         let mut workers: FuturesUnordered<_> = places.iter().map(work).collect();
         let all = async { workers.next().await.map_or((), |never: core::convert::Infallible| match never {}) };
-        match select(self.accept::<S>(listener, &places), all).await {
+        match select(self.accept(listener, &places), all).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
         }
@@ -210,18 +238,24 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
-        let shared =
-            Shared { config: &self.config, clock: self.clock, stats: &self.stats, is_crowded: &self.is_crowded, seat };
+        let shared = Shared {
+            config: &self.config,
+            clock: self.clock,
+            access_log: self.access_log,
+            stats: &self.stats,
+            is_crowded: &self.is_crowded,
+            seat,
+        };
         serve(&shared, self.handler, &mut socket, ends, buffer).await;
         drop(socket);
         seat.free();
     }
 
     /// Accepts connections and gives them places, until the server is stopped.
-    async fn accept<S: TcpStack>(
+    async fn accept<L: TcpListener>(
         &self,
-        mut listener: S::Listener,
-        places: &[Place<S::Socket>],
+        mut listener: L,
+        places: &[Place<L::Socket>],
     ) -> Result<(), net_core::Error> {
         let address = listener.local_addr();
         self.is_crowded.set(false);
@@ -275,23 +309,16 @@ impl<'s, H: Handler> Server<'s, H> {
         let wanted = async {
             listener.pending().await?;
             self.is_crowded.set(true);
-            poll_fn(|cx| {
-                places.iter().for_each(|place| place.seat.watch(cx));
-                let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
-                // One at a time: who has been told to go is not idle for long.
-                match idle.min_by_key(|(since, _)| *since) {
-                    Some((_, seat)) if !places.iter().any(|place| place.seat.is_leaving()) => {
-                        seat.leave();
-                        let mut stats = self.stats.get();
-                        stats.evicted = stats.evicted.wrapping_add(1);
-                        self.stats.set(stats);
-                    }
-                    _ => {}
-                }
-                if is_full() { Poll::Pending } else { Poll::Ready(()) }
-            })
-            .await;
-            Ok(())
+            loop {
+                // Until a place becomes idle, or one has been idle for long enough.
+                let patience = self.evict(places);
+                let mut is_news = false;
+                let news = poll_fn(|cx| {
+                    places.iter().for_each(|place| place.seat.watch(cx));
+                    if core::mem::replace(&mut is_news, true) { Poll::Ready(()) } else { Poll::Pending }
+                });
+                let _ = with_timeout(patience, news).await;
+            }
         };
         let result = select(freed, wanted).await;
         self.is_crowded.set(false);
@@ -299,6 +326,26 @@ impl<'s, H: Handler> Server<'s, H> {
             Either::First(()) => Ok(()),
             Either::Second(result) => result,
         }
+    }
+
+    /// Has the connection that has been idle for longest go, if that is long enough; gives when to look again.
+    fn evict<C>(&self, places: &[Place<C>]) -> Duration {
+        let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
+        let Some((since, seat)) = idle.min_by_key(|(since, _)| *since) else { return LONG };
+        // One at a time. Who was told to go and got a request in that moment goes when that is answered, which may take
+        // long: then another.
+        if places.iter().any(|place| place.seat.is_leaving() && place.seat.idle().is_some()) {
+            return LONG;
+        }
+        let patience = bounded(self.config.grace).checked_sub(since.elapsed()).unwrap_or(Duration::MIN);
+        if patience > Duration::MIN {
+            return patience;
+        }
+        seat.leave();
+        let mut stats = self.stats.get();
+        stats.evicted = stats.evicted.wrapping_add(1);
+        self.stats.set(stats);
+        LONG
     }
 
     async fn stopped(&self) {

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a client.
+//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a [client].
 //!
 //! # A complete program
 //! A page that counts its visitors, served until the program ends. It runs on any stack behind

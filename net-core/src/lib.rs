@@ -8,8 +8,8 @@
 //! events. Services are written against these and never against a stack.
 //!
 //! **A stack** (`stack`, with feature `ipv4` or `ipv6`): smoltcp, wrapped so that its public surface has only
-//! `core::net` types, over any `embassy_net_driver::Driver`. Beside it are a resolver (`dns`), and for tests an
-//! in-memory network cable (`cable`).
+//! `core::net` types, over any `embassy_net_driver::Driver`. A firmware that has embassy-net already puts the traits on
+//! that instead (`embassy_net`). Beside them are a resolver (`dns`), and for tests an in-memory network cable (`cable`).
 //!
 //! Everything is `no_std`; without the feature `alloc` nothing touches a heap, and no code here is unsafe.
 //!
@@ -24,6 +24,7 @@
 //! | `dhcp` | yes | a DHCPv4 client |
 //! | `icmp` | yes | answering echo requests, and `Stack::ping` |
 //! | `multicast` | | joining groups: IGMPv2 and MLDv2 |
+//! | `embassy-net` | | the traits over an embassy-net 0.9 stack, where there is one |
 //! | `dns` | yes | the resolver, for any stack |
 //! | `alloc` | | sockets made and freed as needed, instead of a fixed pool |
 //! | `cable` | | the in-memory cable (needs a heap) |
@@ -39,13 +40,21 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(feature = "embassy-net", all(feature = "tcp", any(feature = "ipv4", feature = "ipv6"))))]
+#[macro_use]
+mod halves;
+
+#[cfg(any(feature = "embassy-net", feature = "ipv4", feature = "ipv6"))]
+mod address;
 mod error;
 pub mod events;
 pub mod limits;
 #[doc(hidden)]
 pub mod log;
 pub mod nal;
-#[cfg(any(feature = "dns", feature = "cable", feature = "ipv4", feature = "ipv6"))]
+#[cfg(any(feature = "embassy-net", all(feature = "udp", any(feature = "ipv4", feature = "ipv6"))))]
+mod queue;
+#[cfg(any(feature = "cable", feature = "dns", feature = "embassy-net", feature = "ipv4", feature = "ipv6"))]
 mod random;
 pub mod time;
 pub mod waiters;
@@ -54,6 +63,8 @@ pub mod waiters;
 pub mod cable;
 #[cfg(feature = "dns")]
 pub mod dns;
+#[cfg(feature = "embassy-net")]
+pub mod embassy_net;
 #[cfg(any(feature = "ipv4", feature = "ipv6"))]
 pub mod stack;
 

@@ -44,6 +44,12 @@ pub const FRAMES_PER_TURN: usize = 64;
 /// Largest UDP payload, in bytes: what fits into an Ethernet frame over IPv4. Datagrams are not fragmented; a larger one
 /// is [`Error::TooLarge`](crate::Error::TooLarge).
 pub const UDP_PAYLOAD: usize = 1472;
+/// UDP sockets with which datagrams leave through an embassy-net stack, whichever sockets receive. Each takes
+/// [`UDP_PAYLOAD`] bytes. One may be busy for a second with a host that does not answer; of two, another goes on.
+pub const UDP_TRANSMITTERS: usize = 2;
+/// Hosts that are remembered to answer address resolution, where embassy-net does that. The one longest known is
+/// forgotten first; a datagram to a host not remembered may have to wait for its turn, up to a few seconds.
+pub const UDP_KNOWN_HOSTS: usize = 8;
 /// Datagrams that one UDP socket keeps for its reader, and as many that wait to be sent. A received one beyond that is
 /// lost; sending waits. (A socket on the heap keeps more received ones: as many as its queue has room for.)
 pub const UDP_DATAGRAMS: usize = 4;

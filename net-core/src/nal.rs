@@ -140,7 +140,8 @@ pub trait TcpListener {
 /// The receiving half of a TCP connection.
 ///
 /// [`Read::read`] gives `Ok(0)` when the peer has sent its FIN and all its data has been read, and for an empty
-/// buffer.
+/// buffer. A stack may keep what was not read for only 10 s after both ends have finished; reading then is
+/// [`Error::Aborted`].
 pub trait TcpRead: Read<Error = Error> + ReadReady {
     /// Waits until [`Read::read`] would return at once: data, the end of the stream, or an error.
     ///

@@ -26,3 +26,17 @@ impl Random {
         hasher.finish()
     }
 }
+
+/// Where ports come from that nobody chose (RFC 6335 section 6).
+#[allow(dead_code)] // needed by stacks: the features decide
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
+
+/// A free port, as unforeseeable as the number `random` (RFC 6056 section 3.3.1).
+#[allow(dead_code)] // as above
+pub(crate) fn free_port(random: u64, is_used: impl Fn(u16) -> bool) -> u16 {
+    let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+    let first = (random % u64::from(count)) as u32;
+    let port = |i: u32| EPHEMERAL.start() + ((first + i) % count) as u16;
+    // There are more ports than sockets, so one is found.
+    (0..count).map(port).find(|&port| !is_used(port)).unwrap_or(port(0))
+}

@@ -1,4 +1,21 @@
-//! Network services on the traits of `net-core`.
+//! Network services for small devices, on the traits of [`net_core::nal`].
+//!
+//! A service runs on whatever carries those traits: lunet's own stack, an embassy-net stack that a firmware already has, or
+//! a computer's sockets. Everything is `no_std`, without a heap unless feature `alloc` is chosen, and without unsafe code.
+//!
+//! All services have one shape. Inside is an engine that does no I/O and is given the time. Beside it is a thin
+//! `async fn run`, which ends only when it cannot bind or is stopped; every other failure is counted, logged and
+//! survived. The configuration can be a `const`, and nothing in it is unbounded. `stats()` tells what has been done.
+//!
+//! # Features
+//! None is chosen by default.
+//!
+//! | Feature | What it brings |
+//! |---|---|
+//! | `http` | the module [`http`]: server and client, WebSockets, server-sent events, forms, files |
+//! | `alloc` | conveniences on the global allocator |
+//! | `embed` | for build scripts, with std: a directory of files as a part of the program |
+//! | `log`, `defmt` | log lines through `log` or `defmt`; without either, nowhere |
 #![no_std]
 #![forbid(unsafe_code)]
 

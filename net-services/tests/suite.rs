@@ -3,6 +3,8 @@
 
 #[path = "../../net-core/tests/common/mod.rs"]
 mod common;
+#[path = "../../net-core/tests/embassy_net/devices.rs"]
+mod devices;
 
 use common::*;
 use net_core::cable::{Cable, Quality};
@@ -28,4 +30,34 @@ fn http_over_a_stack_whose_sockets_are_a_fixed_pool() {
     let (one, two) = (small_host::<2, 1>(&cable, static_config(1)), small_host::<8, 1>(&cable, static_config(2)));
     let (server, client) = (one.stack, two.stack);
     run([one, two], async { service_suite::http::all(&server, &client, v4(1, 0).ip(), 80).await });
+}
+
+#[test]
+fn http_client_over_the_stack() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow, Quality { loss_per_mille: 20, ..slow }] {
+        let (_cable, one, two) = pair(quality, 1);
+        let (server, client) = (one.stack, two.stack);
+        run([one, two], async {
+            service_suite::http_client::all(&server, &client, v4(1, 0).ip(), 80).await;
+            service_suite::http_client::all(&server, &client, v6(1, 0).ip(), 80).await;
+        });
+    }
+}
+
+/// Over embassy-net there must be more sockets than places: it refuses a client for whom none listens.
+#[test]
+fn http_over_embassy_net() {
+    let slow = Quality { delay: Duration::from_millis(20), ..Quality::PERFECT };
+    for quality in [Quality::PERFECT, slow] {
+        let cable = Cable::new(quality, 1);
+        let (one, two) = (devices::device::<8, 1>(&cable, 1), devices::device::<8, 1>(&cable, 2));
+        let (server, client) = (one.net, two.net);
+        devices::run_with([one, two], [], async {
+            for ip in [v4(1, 0).ip(), v6(1, 0).ip()] {
+                service_suite::http::all(&server, &client, ip, 80).await;
+                service_suite::http_client::all(&server, &client, ip, 80).await;
+            }
+        });
+    }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use embassy_net_driver::Driver;
 use net_core::cidr::{IpInet, Ipv4Inet};
 use net_core::dns::Resolver;
+use net_core::events::Status;
 use net_core::nal::Interface;
 use net_core::stack::{self, Config, HeapResources, PoolSizes, Stack};
 use net_lua::{Adapter, NetAdapter, Role};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::args::{Net, Options};
 use crate::console::tell;
@@ -34,15 +35,20 @@ const SIZES: PoolSizes = PoolSizes { tcp: 1024, udp: 64, tcp_buffer: 64 * 1024, 
 const DNS_CACHE: usize = 64;
 /// Where a user-mode network that nobody described leads to the device's web server: the first free one of these.
 const WEB: std::ops::Range<u16> = 8080..8100;
-const HTTP: u16 = 80;
 /// How long an IPv4 address is waited for where there is an IPv6 address already.
 const NO_IPV4: Duration = Duration::from_secs(3);
+/// How long connections may take to close when the program ends.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What adapters have in common.
 #[derive(Debug, Clone)]
 struct Common {
     pcap: Option<PcapFile>,
     sizes: PoolSizes,
+    /// The device's port for browsers.
+    web: u16,
 }
 
 /// An open adapter.
@@ -51,8 +57,17 @@ pub(crate) struct Network {
     /// What messages call it.
     name: String,
     pub(crate) adapter: Rc<dyn Adapter>,
-    /// Of those that are not the computer's own.
-    stack: Option<Stack<'static>>,
+    pub(crate) sockets: Sockets,
+    /// The ports of this computer that lead to the device, where nothing else does.
+    forwards: Option<Vec<Forward>>,
+}
+
+/// Where the sockets of an adapter come from.
+pub(crate) enum Sockets {
+    /// A stack of the device's own.
+    Stack(Stack<'static>),
+    /// The computer.
+    Host(HostNet),
 }
 
 /// Why an adapter could not be opened.
@@ -86,8 +101,50 @@ impl fmt::Display for OpenError {
 
 impl Network {
     /// Whether all TCP connections of the adapter have been closed, and the other ends told.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.stack.is_none_or(|stack| stack.stats().tcp_sockets == 0)
+    fn is_quiet(&self) -> bool {
+        match &self.sockets {
+            Sockets::Stack(stack) => stack.stats().tcp_sockets == 0,
+            Sockets::Host(_) => true,
+        }
+    }
+
+    /// Where a browser finds what listens on `local`, best first: a name or an address, and a port if it is not the usual
+    /// one. None while the device has no address.
+    pub(crate) fn places(&self, local: SocketAddr) -> Vec<String> {
+        let at = |ip: IpAddr, port| match (ip, port) {
+            (IpAddr::V6(ip), 80) => format!("[{ip}]"),
+            (_, 80) => ip.to_string(),
+            _ => SocketAddr::new(ip, port).to_string(),
+        };
+        let port = local.port();
+        if let Some(forwards) = &self.forwards {
+            let leading = forwards.iter().filter(|forward| !forward.udp && forward.guest == port);
+            return leading.map(|forward| at(seen(forward.address), forward.host)).collect();
+        }
+        if !local.ip().is_unspecified() {
+            return vec![at(local.ip(), port)];
+        }
+        let status = self.status();
+        let fits = |ip: &IpAddr| !is_link_local(*ip) && !ip.is_loopback() && (ip.is_ipv4() || local.is_ipv6());
+        let mut places: Vec<String> =
+            status.addresses.iter().map(IpInet::address).filter(fits).map(|ip| at(ip, port)).collect();
+        if self.is_whole_computer() {
+            let port = if port == 80 { String::new() } else { format!(":{port}") };
+            places.insert(0, format!("localhost{port}"));
+        }
+        places
+    }
+
+    fn status(&self) -> Status {
+        match &self.sockets {
+            Sockets::Stack(stack) => stack.status(),
+            Sockets::Host(host) => host.status(),
+        }
+    }
+
+    /// Whether it is every interface of the computer, loopback included.
+    fn is_whole_computer(&self) -> bool {
+        matches!(&self.sockets, Sockets::Host(host) if host.interface().is_none())
     }
 
     /// Starts a stack on `driver`, which then runs as long as the executor does. `name` is what messages call it.
@@ -104,7 +161,8 @@ impl Network {
             .map_err(|e| OpenError::Failed(name.clone(), io::Error::other(e)))?;
         tokio::task::spawn_local(async move { runner.run().await });
         let resolver = Resolver::<_, DNS_CACHE>::new(stack, seed());
-        Ok(Self { role, name, adapter: Rc::new(NetAdapter::new(stack, resolver)), stack: Some(stack) })
+        let adapter = Rc::new(NetAdapter::new(stack, resolver));
+        Ok(Self { role, name, adapter, sockets: Sockets::Stack(stack), forwards: None })
     }
 
     fn tap(role: Role, spec: &AdapterSpec, common: Common) -> Result<Self, OpenError> {
@@ -128,15 +186,15 @@ impl Network {
         let mut name = format!("user-mode network{}", shown(role));
         for forward in &config.forwards {
             let Forward { udp, address, host, guest } = forward;
-            let address = if address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { *address };
-            let outside = SocketAddr::new(address, *host);
+            let outside = SocketAddr::new(seen(*address), *host);
             name += &match (udp, guest) {
-                (false, &HTTP) => format!(", http://{outside}/"),
+                (false, &guest) if guest == common.web => format!(", http://{outside}/"),
                 (false, _) => format!(", {outside} is its port {guest}"),
                 (true, _) => format!(", UDP {outside} is its port {guest}"),
             };
         }
-        Self::start(role, name, user, stack_config(spec), common)
+        let network = Self::start(role, name, user, stack_config(spec), common)?;
+        Ok(Self { forwards: Some(config.forwards), ..network })
     }
 
     fn host(role: Role, spec: &AdapterSpec) -> Result<Self, OpenError> {
@@ -160,17 +218,24 @@ impl Network {
                 log::warn!("changes to the computer's network are not seen: {e}");
             }
         });
-        let address = own.iter().map(IpInet::address).find(|ip| !is_link_local(*ip));
-        let address = address.map_or(String::new(), |ip| format!(", {ip}"));
-        tell(format_args!("host network{}: this computer's own addresses and ports{address}", shown(role)));
         let resolver = Resolver::<_, DNS_CACHE>::new(net.clone(), seed());
-        Ok(Self { role, name, adapter: Rc::new(NetAdapter::new(net, resolver)), stack: None })
+        let adapter = Rc::new(NetAdapter::new(net.clone(), resolver));
+        Ok(Self { role, name, adapter, sockets: Sockets::Host(net), forwards: None })
     }
 
     /// Waits until the adapter has the addresses that it gets from its network, or `deadline`, and says which the device
     /// has.
     pub(crate) async fn until_ready(&self, deadline: Instant) {
-        let Some(stack) = self.stack else { return };
+        let stack = match &self.sockets {
+            Sockets::Stack(stack) => *stack,
+            Sockets::Host(host) => {
+                let own = host.status().addresses;
+                let address = own.iter().map(IpInet::address).find(|ip| !is_link_local(*ip));
+                let address = address.map_or(String::new(), |ip| format!(", {ip}"));
+                let role = shown(self.role);
+                return tell(format_args!("host network{role}: this computer's own addresses and ports{address}"));
+            }
+        };
         if timeout_at(deadline, stack.wait_configured()).await.is_err() {
             tell(format_args!("{}: no address yet; the network names none", self.name));
             let name = self.name.clone();
@@ -202,6 +267,18 @@ fn announce(name: &str, stack: Stack<'static>) {
     tell(format_args!("{name}, this device is {}", addresses.join(" and ")));
 }
 
+/// Waits until the other ends of all connections know that they are closed, for a few seconds at most.
+pub(crate) async fn until_quiet(networks: &[Network]) {
+    let quiet = async {
+        while !networks.iter().all(Network::is_quiet) {
+            sleep(LOOK_AGAIN).await;
+        }
+    };
+    if timeout(CLOSING, quiet).await.is_err() {
+        log::debug!("some connections were not closed in time");
+    }
+}
+
 /// Nothing for the usual role.
 fn shown(role: Role) -> &'static str {
     match role {
@@ -209,6 +286,11 @@ fn shown(role: Role) -> &'static str {
         Role::Sta => " (station)",
         Role::Ap => " (access point)",
     }
+}
+
+/// Where a port is found that is bound to `address` of this computer.
+fn seen(address: IpAddr) -> IpAddr {
+    if address.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address }
 }
 
 fn is_link_local(ip: IpAddr) -> bool {
@@ -237,8 +319,8 @@ fn stack_config(spec: &AdapterSpec) -> Config {
     config
 }
 
-/// Opens what the command line names or, where it names nothing, what is best.
-pub(crate) async fn open(options: &Options) -> Result<Vec<Network>, OpenError> {
+/// Opens what the command line names or, where it names nothing, what is best. `web` is the device's port for browsers.
+pub(crate) async fn open(options: &Options, web: u16) -> Result<Vec<Network>, OpenError> {
     let pcap = match &options.pcap {
         Some(path) => Some(
             PcapFile::create(path)
@@ -247,7 +329,7 @@ pub(crate) async fn open(options: &Options) -> Result<Vec<Network>, OpenError> {
         None => None,
     };
     let sizes = PoolSizes { tcp: options.sockets.unwrap_or(SIZES.tcp), ..SIZES };
-    let common = Common { pcap, sizes };
+    let common = Common { pcap, sizes, web };
     let host = || Network::host(Role::Eth, &AdapterSpec::new(Link::Host(None)));
     if options.adapters.is_empty() {
         return Ok(vec![match options.net {
@@ -309,6 +391,6 @@ fn own_tap(common: Common) -> Result<Network, OpenError> {
 async fn own_user(common: Common) -> Result<Network, OpenError> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let free = |port: &u16| TcpListener::bind((address, *port)).is_ok();
-    let web = WEB.into_iter().find(free).map(|host| Forward { udp: false, address, host, guest: HTTP });
+    let web = WEB.into_iter().find(free).map(|host| Forward { udp: false, address, host, guest: common.web });
     Network::user(Role::Eth, &AdapterSpec::new(Link::User), web.into_iter().collect(), common).await
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
 use net_lua::Role;
@@ -10,56 +12,7 @@ use net_lua::Role;
 use crate::adapter::{AdapterSpec, Link};
 
 /// What `lunet --help` prints.
-pub(crate) const HELP: &str = "\
-lunet: network services for small devices, driven by Lua
-
-  lunet run [OPTIONS] FILE.lua [ARGUMENTS]  run a script on a device with a network of its own
-  lunet [OPTIONS]                           a prompt on such a device
-
-Networks
-  --net auto|tap|user|host  how the device is connected, when no adapter is named (auto):
-                              tap   an own address on a TAP interface (root or CAP_NET_ADMIN)
-                              user  an own address behind passt, which needs no rights
-                              host  this computer's own addresses and ports
-                              auto  the first of these that is allowed
-  --eth LINK[,PART...]      an Ethernet adapter
-  --sta LINK[,PART...]      an adapter in the role of a Wi-Fi station
-  --ap LINK[,PART...]       an adapter in the role of a Wi-Fi access point
-  --user PART[,PART...]     the same as --eth user,PART...
-  --pcap FILE               capture the frames of all adapters
-  --sockets N               TCP sockets that each adapter has at most, 1 to 4096 (1024; not on host)
-
-LINK is one of
-  tap:NAME, tap             the TAP interface of that name, made if it is not there; or a new one
-  tap:fd=N                  an open file descriptor of a TAP interface
-  user                      a user-mode network
-  host:INTERFACE, host      this computer's own sockets, on one interface or on all
-
-PART is any of these; ip, gw, dns and host may be given for each IP version
-  ip=ADDRESS/LENGTH         an address of the device (without: DHCP, and SLAAC for IPv6)
-  gw=ADDRESS                its default router (tap)
-  dns=ADDRESS               a DNS server; may be repeated
-  host=ADDRESS/LENGTH       an address for this computer's end of the cable (tap)
-  mac=XX:XX:XX:XX:XX:XX     the device's hardware address (tap, user)
-  mtu=BYTES                 the largest IP packet, 576 to 9000 (tap)
-  forward=[udp:][ADDRESS/]PORT:PORT
-                            a port of this computer, on 127.0.0.1 or that address, and the
-                            device's port that it leads to (user); may be repeated
-
-Device
-  --root DIR                where the script's files are (the directory of the script)
-  --state DIR               what it keeps over a restart (~/.local/state/lunet)
-  --verbose                 log more, on stderr; twice: everything
-  --help, --version
-
-Ctrl-C ends the script and closes its connections in order; a second Ctrl-C does not wait for that.
-Exit status: 0 when nothing is left to wait for, 1 when the script failed, 2 for wrong usage,
-130 after Ctrl-C, 143 after SIGTERM.
-
-  lunet run hello.lua
-  lunet run --eth tap:tap0,ip=10.0.0.2/24,gw=10.0.0.1,dns=10.0.0.1,host=10.0.0.1/24 hello.lua
-  lunet run --user forward=8080:80 hello.lua
-";
+pub(crate) const HELP: &str = include_str!("args/help.txt");
 
 /// How the device is connected when no adapter is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,7 +28,12 @@ pub(crate) enum Net {
     Host,
 }
 
-/// What holds for scripts and for the prompt.
+/// The port that files are served on.
+const SERVE_PORT: u16 = 8080;
+/// How many clients are served at once.
+const CONNECTIONS: usize = 256;
+
+/// What holds for every command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Options {
     /// `--net`; of importance only while `adapters` is empty.
@@ -94,6 +52,37 @@ pub(crate) struct Options {
     pub(crate) verbose: u8,
 }
 
+/// Where a line for each request goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum AccessLog {
+    /// `--quiet`.
+    Nowhere,
+    /// Standard error.
+    #[default]
+    Stderr,
+    /// `--log`.
+    File(PathBuf),
+}
+
+/// How files are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Serve {
+    /// The directory.
+    pub(crate) directory: PathBuf,
+    /// `--port`; 0: any.
+    pub(crate) port: u16,
+    /// `--bind`.
+    pub(crate) address: Option<IpAddr>,
+    /// `--listing`.
+    pub(crate) listing: bool,
+    /// `--connections`.
+    pub(crate) connections: usize,
+    /// `--timeout`, in seconds.
+    pub(crate) timeout: Option<u64>,
+    /// `--log` and `--quiet`.
+    pub(crate) log: AccessLog,
+}
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -110,6 +99,8 @@ pub(crate) enum Command {
         /// Its arguments.
         arguments: Vec<String>,
     },
+    /// `serve`: the files in a directory.
+    Serve(Options, Serve),
     /// No command: a prompt.
     Prompt(Options),
 }
@@ -138,41 +129,117 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
+/// The command that a command line begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    None,
+    Run,
+    Serve,
+}
+
+/// What has been read so far.
+struct Reading {
+    parser: Parser,
+    word: Word,
+    options: Options,
+    net_given: bool,
+    serve: Serve,
+    /// The last option that only one of the commands has.
+    only_serve: Option<&'static str>,
+    only_device: Option<&'static str>,
+}
+
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
 /// See [`UsageError`].
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut parser = Parser::from_args(arguments);
-    let mut options = Options::default();
-    let mut run = false;
-    let mut net_given = false;
-    while let Some(argument) = parser.next()? {
-        let role = match argument {
-            Arg::Long("eth") => Some(Role::Eth),
-            Arg::Long("sta") => Some(Role::Sta),
-            Arg::Long("ap") => Some(Role::Ap),
-            _ => None,
-        };
+    let serve = Serve {
+        directory: PathBuf::new(),
+        port: SERVE_PORT,
+        address: None,
+        listing: true,
+        connections: CONNECTIONS,
+        timeout: None,
+        log: AccessLog::default(),
+    };
+    let mut reading = Reading {
+        parser: Parser::from_args(arguments),
+        word: Word::None,
+        options: Options::default(),
+        net_given: false,
+        serve,
+        only_serve: None,
+        only_device: None,
+    };
+    let mut directory = None;
+    while let Some(argument) = reading.parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Short('v') | Arg::Long("verbose") => options.verbose = options.verbose.saturating_add(1),
-            Arg::Long("eth" | "sta" | "ap") => {
-                let option = role_option(role);
-                let spec = AdapterSpec::parse(&text(option, parser.value()?)?)
-                    .map_err(|e| UsageError(format!("{option}: {e}")))?;
-                add(&mut options, role.unwrap_or(Role::Eth), spec)?;
+            Arg::Short('v') | Arg::Long("verbose") => {
+                reading.options.verbose = reading.options.verbose.saturating_add(1);
             }
-            Arg::Long("user") => {
-                let parts = text("--user", parser.value()?)?;
+            Arg::Short('q') => reading.option("quiet")?,
+            Arg::Short('p') => reading.option("port")?,
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                reading.option(&name)?;
+            }
+            Arg::Value(value) => match reading.word {
+                Word::Run => return reading.run(value.into()),
+                Word::Serve if directory.is_none() => directory = Some(PathBuf::from(value)),
+                Word::Serve => {
+                    return Err(UsageError(format!("serve: one directory, not also `{}`", value.to_string_lossy())));
+                }
+                Word::None if value == "run" => reading.word = Word::Run,
+                Word::None if value == "serve" => reading.word = Word::Serve,
+                Word::None => {
+                    let value = value.to_string_lossy().into_owned();
+                    return Err(UsageError(format!("unknown command `{value}`; to run a script: `lunet run {value}`")));
+                }
+            },
+            Arg::Short(_) => return Err(argument.unexpected().into()),
+        }
+    }
+    reading.check()?;
+    match (reading.word, directory) {
+        (Word::None, _) => Ok(Command::Prompt(reading.options)),
+        (Word::Run, _) => Err(UsageError("run: a script is missing, as in `lunet run hello.lua`".to_owned())),
+        (Word::Serve, None) => Err(UsageError("serve: a directory is missing, as in `lunet serve .`".to_owned())),
+        (Word::Serve, Some(directory)) => {
+            // Files are there to be reached: a device of its own is for who asks for one.
+            if !reading.net_given && reading.options.adapters.is_empty() {
+                reading.options.net = Net::Host;
+            }
+            Ok(Command::Serve(reading.options, Serve { directory, ..reading.serve }))
+        }
+    }
+}
+
+impl Reading {
+    /// The long option of that name.
+    fn option(&mut self, name: &str) -> Result<(), UsageError> {
+        let role = match name {
+            "sta" => Role::Sta,
+            "ap" => Role::Ap,
+            _ => Role::Eth,
+        };
+        match name {
+            "eth" | "sta" | "ap" => {
+                let option = role_option(role);
+                let spec = AdapterSpec::parse(&self.text(option)?).map_err(|e| UsageError(format!("{option}: {e}")))?;
+                add(&mut self.options, role, spec)?;
+            }
+            "user" => {
+                let parts = self.text("--user")?;
                 let spec =
                     AdapterSpec::parse_parts(Link::User, &parts).map_err(|e| UsageError(format!("--user: {e}")))?;
-                add(&mut options, Role::Eth, spec)?;
+                add(&mut self.options, Role::Eth, spec)?;
             }
-            Arg::Long("net") => {
-                net_given = true;
-                options.net = match text("--net", parser.value()?)?.as_str() {
+            "net" => {
+                self.net_given = true;
+                self.options.net = match self.text("--net")?.as_str() {
                     "auto" => Net::Auto,
                     "tap" => Net::Tap,
                     "user" => Net::User,
@@ -182,44 +249,124 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     }
                 };
             }
-            Arg::Long("pcap") => options.pcap = Some(parser.value()?.into()),
-            Arg::Long("sockets") => {
-                let text = text("--sockets", parser.value()?)?;
-                let sockets = text.parse().ok().filter(|n| (1..=4096).contains(n));
-                let wrong = || UsageError(format!("--sockets: `{text}` is not a number from 1 to 4096"));
-                options.sockets = Some(sockets.ok_or_else(wrong)?);
+            "pcap" => self.options.pcap = Some(self.parser.value()?.into()),
+            "sockets" => self.options.sockets = Some(self.number("--sockets", 1..=4096)?),
+            "root" => {
+                self.only_device = Some("--root");
+                self.options.root = Some(self.parser.value()?.into());
             }
-            Arg::Long("root") => options.root = Some(parser.value()?.into()),
-            Arg::Long("state") => options.state = Some(parser.value()?.into()),
-            Arg::Value(value) if run => {
-                check(&options, net_given)?;
-                let arguments = parser.raw_args()?.map(|value| text("an argument of the script", value));
-                return Ok(Command::Run {
-                    options,
-                    script: value.into(),
-                    arguments: arguments.collect::<Result<_, _>>()?,
-                });
+            "state" => {
+                self.only_device = Some("--state");
+                self.options.state = Some(self.parser.value()?.into());
             }
-            Arg::Value(value) if value == "run" => run = true,
-            Arg::Value(value) => {
-                let value = value.to_string_lossy().into_owned();
-                return Err(UsageError(format!("unknown command `{value}`; to run a script: `lunet run {value}`")));
-            }
-            Arg::Short(_) | Arg::Long(_) => return Err(argument.unexpected().into()),
+            _ => return self.serve_option(name),
         }
+        Ok(())
     }
-    check(&options, net_given)?;
-    if run {
-        return Err(UsageError("run: a script is missing, as in `lunet run hello.lua`".to_owned()));
+
+    /// The same, of those that only `serve` has.
+    fn serve_option(&mut self, name: &str) -> Result<(), UsageError> {
+        self.only_serve = Some(match name {
+            "port" => {
+                self.serve.port = self.number("--port", 0..=u16::MAX)?;
+                "--port"
+            }
+            "bind" => {
+                let text = self.text("--bind")?;
+                let wrong = |_| UsageError(format!("--bind: `{text}` is not an IP address"));
+                self.serve.address = Some(text.parse().map_err(wrong)?);
+                "--bind"
+            }
+            "listing" => {
+                self.serve.listing = true;
+                "--listing"
+            }
+            "no-listing" => {
+                self.serve.listing = false;
+                "--no-listing"
+            }
+            "connections" => {
+                self.serve.connections = self.number("--connections", 1..=4096)?;
+                "--connections"
+            }
+            "timeout" => {
+                self.serve.timeout = Some(self.number("--timeout", 1..=3600)?);
+                "--timeout"
+            }
+            "log" => {
+                let file = self.parser.value()?;
+                self.serve.log = if file == "-" { AccessLog::Stderr } else { AccessLog::File(file.into()) };
+                "--log"
+            }
+            "quiet" => {
+                self.serve.log = AccessLog::Nowhere;
+                "--quiet"
+            }
+            _ => return Err(lexopt::Error::UnexpectedOption(format!("--{name}")).into()),
+        });
+        Ok(())
     }
-    Ok(Command::Prompt(options))
+
+    fn text(&mut self, option: &str) -> Result<String, UsageError> {
+        text(option, self.parser.value()?)
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        option: &str,
+        range: std::ops::RangeInclusive<T>,
+    ) -> Result<T, UsageError> {
+        let text = self.text(option)?;
+        let wrong = || {
+            let (from, to) = (range.start(), range.end());
+            UsageError(format!("{option}: `{text}` is not a number from {from} to {to}"))
+        };
+        text.parse().ok().filter(|n| range.contains(n)).ok_or_else(wrong)
+    }
+
+    /// `run` with this script; what follows is for that.
+    fn run(mut self, script: PathBuf) -> Result<Command, UsageError> {
+        self.check()?;
+        let arguments = self.parser.raw_args()?.map(|value| text("an argument of the script", value));
+        let arguments = arguments.collect::<Result<_, _>>()?;
+        Ok(Command::Run { options: self.options, script, arguments })
+    }
+
+    /// What no argument by itself can tell.
+    fn check(&self) -> Result<(), UsageError> {
+        match (self.word, self.only_serve, self.only_device) {
+            (Word::None | Word::Run, Some(option), _) => {
+                return Err(UsageError(format!("{option}: only `lunet serve` has that; see `lunet --help`")));
+            }
+            (Word::Serve, _, Some(option)) => {
+                return Err(UsageError(format!("{option}: `lunet serve` runs no script; see `lunet --help`")));
+            }
+            _ => {}
+        }
+        let options = &self.options;
+        if self.word == Word::Serve && options.adapters.len() > 1 {
+            return Err(UsageError("serve: on one network; name one adapter".to_owned()));
+        }
+        let only_user = matches!(&options.adapters[..], [(Role::Eth, spec)] if spec.link == Link::User);
+        if self.net_given && !options.adapters.is_empty() && !(only_user && options.net == Net::User) {
+            return Err(UsageError("--net chooses a network only where no adapter is named: leave it away".to_owned()));
+        }
+        let on_host = |(_, spec): &(Role, AdapterSpec)| matches!(spec.link, Link::Host(_));
+        let all_host = !options.adapters.is_empty() && options.adapters.iter().all(on_host);
+        let host_by_default = self.word == Word::Serve && !self.net_given;
+        let no_frames = options.net == Net::Host || host_by_default;
+        if options.pcap.is_some() && (all_host || (options.adapters.is_empty() && no_frames)) {
+            return Err(UsageError("--pcap: a host network has no frames of its own; use tap or user".to_owned()));
+        }
+        Ok(())
+    }
 }
 
-fn role_option(role: Option<Role>) -> &'static str {
+fn role_option(role: Role) -> &'static str {
     match role {
-        Some(Role::Sta) => "--sta",
-        Some(Role::Ap) => "--ap",
-        _ => "--eth",
+        Role::Eth => "--eth",
+        Role::Sta => "--sta",
+        Role::Ap => "--ap",
     }
 }
 
@@ -228,7 +375,7 @@ fn text(option: &str, value: OsString) -> Result<String, UsageError> {
 }
 
 fn add(options: &mut Options, role: Role, spec: AdapterSpec) -> Result<(), UsageError> {
-    let option = role_option(Some(role));
+    let option = role_option(role);
     if options.adapters.iter().any(|(other, _)| *other == role) {
         return Err(UsageError(format!("{option}: a device has one adapter of each role (--user is an --eth)")));
     }
@@ -236,91 +383,5 @@ fn add(options: &mut Options, role: Role, spec: AdapterSpec) -> Result<(), Usage
     Ok(())
 }
 
-/// What no argument by itself can tell.
-fn check(options: &Options, net_given: bool) -> Result<(), UsageError> {
-    let only_user = matches!(&options.adapters[..], [(Role::Eth, spec)] if spec.link == Link::User);
-    if net_given && !options.adapters.is_empty() && !(only_user && options.net == Net::User) {
-        return Err(UsageError("--net chooses a network only where no adapter is named: leave it away".to_owned()));
-    }
-    let on_host = |(_, spec): &(Role, AdapterSpec)| matches!(spec.link, Link::Host(_));
-    let all_host = !options.adapters.is_empty() && options.adapters.iter().all(on_host);
-    if options.pcap.is_some() && (all_host || (options.adapters.is_empty() && options.net == Net::Host)) {
-        return Err(UsageError("--pcap: a host network has no frames of its own; use tap or user".to_owned()));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Command, UsageError> {
-        parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from))
-    }
-
-    fn complaint(line: &str) -> String {
-        parsed(line).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_script_gets_what_follows_it_options_or_not() {
-        let Command::Run { options, script, arguments } =
-            parsed("-v run --net host --root=/srv a.lua --eth 8080 --help").unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!((script, options.net, options.verbose), ("a.lua".into(), Net::Host, 1));
-        assert_eq!(options.root, Some("/srv".into()));
-        assert_eq!(arguments, ["--eth", "8080", "--help"]);
-    }
-
-    #[test]
-    fn without_a_command_there_is_a_prompt() {
-        assert_eq!(parsed(""), Ok(Command::Prompt(Options::default())));
-        assert!(matches!(parsed("--net user --state x"), Ok(Command::Prompt(o)) if o.net == Net::User));
-        assert_eq!(parsed("run --help"), Ok(Command::Help));
-        assert_eq!(parsed("--version"), Ok(Command::Version));
-    }
-
-    #[test]
-    fn adapters_have_roles_and_user_is_one_of_them() {
-        let Ok(Command::Prompt(options)) = parsed("--ap tap:ap0 --sta tap --user forward=8080:80 --pcap x") else {
-            panic!()
-        };
-        let roles: Vec<Role> = options.adapters.iter().map(|(role, _)| *role).collect();
-        assert_eq!(roles, [Role::Ap, Role::Sta, Role::Eth]);
-        assert_eq!(options.adapters[2].1.link, Link::User);
-        assert_eq!(options.adapters[2].1.forwards.len(), 1);
-        assert!(parsed("--net user --user forward=8080:80").is_ok());
-    }
-
-    #[test]
-    fn wrong_usage_is_named_with_what_would_be_right() {
-        for (line, wanted) in [
-            ("a.lua", "unknown command `a.lua`; to run a script: `lunet run a.lua`"),
-            ("run", "run: a script is missing, as in `lunet run hello.lua`"),
-            ("--ethh tap", "unknown option --ethh; see `lunet --help`"),
-            ("-x", "unknown option -x; see `lunet --help`"),
-            ("--net", "--net: a value is missing; see `lunet --help`"),
-            ("--net ppp", "--net: unknown network `ppp`; auto, tap, user or host"),
-            ("--eth tap --eth tap:x", "--eth: a device has one adapter of each role (--user is an --eth)"),
-            ("--eth tap --net tap", "--net chooses a network only where no adapter is named: leave it away"),
-            ("--sockets 0", "--sockets: `0` is not a number from 1 to 4096"),
-            ("--net host --pcap x", "--pcap: a host network has no frames of its own; use tap or user"),
-            ("--eth host --pcap x", "--pcap: a host network has no frames of its own; use tap or user"),
-            ("--ap wlan0", "--ap: unknown network `wlan0`; tap, tap:NAME, tap:fd=N, user, host or host:INTERFACE"),
-        ] {
-            assert_eq!(complaint(line), wanted, "{line}");
-        }
-        assert!(complaint("--verbose=3").contains("--verbose"));
-    }
-
-    #[test]
-    fn help_names_every_option() {
-        for option in
-            ["--net", "--eth", "--sta", "--ap", "--user", "--pcap", "--sockets", "--root", "--state", "--verbose"]
-        {
-            assert!(HELP.contains(option), "{option}");
-        }
-    }
-}
+mod tests;

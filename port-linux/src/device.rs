@@ -4,13 +4,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::SystemTime;
 
-use net_core::time::{Clock, Duration, SoftClock, UnixTime};
+use net_core::time::{Clock, Duration, SoftClock};
 use net_lua::platform::{Files, Level, Store};
 use net_lua::{Adapter, Platform, Role};
 
 use crate::Directory;
+use crate::clock::SystemClock;
 use crate::console;
 use crate::signals::Signals;
 use crate::store::FileStore;
@@ -33,8 +33,8 @@ impl Device {
         signals: Arc<Signals>,
     ) -> Self {
         let clock = SoftClock::new();
-        if let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-            clock.set(UnixTime::from_micros(u64::try_from(now.as_micros()).unwrap_or(u64::MAX)));
+        if let Some(now) = SystemClock.now() {
+            clock.set(now);
         }
         Self { adapters, clock, files, store: FileStore::new(state), signals }
     }

@@ -10,32 +10,31 @@ use std::time::Duration;
 
 use embassy_futures::select::{Either, Either3, select, select3};
 use net_lua::{Eval, Exit, Platform, Runtime};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use crate::Directory;
-use crate::adapter::{self, Network};
+use crate::adapter;
 use crate::args::{self, Command, HELP, Options};
 use crate::block_on;
 use crate::console::{self, tell};
 use crate::device::Device;
 use crate::prompt::{Input, Prompt};
+use crate::serve;
 use crate::signals::Signals;
 use crate::store::default_state;
 
 /// It ran to its end.
 const DONE: u8 = 0;
 /// The script failed, or the computer could not give it what it needs.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The command line is wrong.
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 
-/// How long a script waits for the device's first addresses. A DHCP server that looks whether an address is free before
+/// How long is waited for the device's first addresses. A DHCP server that looks whether an address is free before
 /// it offers it takes 3 seconds.
-const NO_ADDRESS: Duration = Duration::from_secs(10);
-/// How long connections may take to close when the program ends.
-const CLOSING: Duration = Duration::from_secs(5);
-/// How often it is looked whether they have.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const NO_ADDRESS: Duration = Duration::from_secs(10);
+/// The port that browsers ask a device on.
+const HTTP: u16 = 80;
 
 /// Runs `lunet` with these arguments (without the program's name), and gives its exit status.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -43,6 +42,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Command::Help) => return print(HELP),
         Ok(Command::Version) => return print(concat!("lunet ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Prompt(options)) => (options, None),
+        Ok(Command::Serve(options, how)) => return serve::main(options, &how),
         Ok(Command::Run { options, script, arguments }) => match fs::read(&script) {
             Ok(source) => {
                 let path = script.to_string_lossy().into_owned();
@@ -76,7 +76,8 @@ fn print(text: &str) -> u8 {
     DONE
 }
 
-fn fail(status: u8, message: impl std::fmt::Display) -> u8 {
+/// Says what went wrong; gives `status`.
+pub(crate) fn fail(status: u8, message: impl std::fmt::Display) -> u8 {
     tell(message);
     status
 }
@@ -90,7 +91,7 @@ struct Script {
 
 async fn run(options: Options, script: Option<Script>, files: Directory, state: PathBuf, signals: Arc<Signals>) -> u8 {
     let opening = async {
-        let networks = adapter::open(&options).await?;
+        let networks = adapter::open(&options, HTTP).await?;
         let deadline = Instant::now() + NO_ADDRESS;
         for network in &networks {
             network.until_ready(deadline).await;
@@ -126,15 +127,7 @@ async fn run(options: Options, script: Option<Script>, files: Directory, state: 
             break status;
         }
     };
-    // Until the other ends of all connections know.
-    let quiet = async {
-        while !networks.iter().all(Network::is_quiet) {
-            sleep(LOOK_AGAIN).await;
-        }
-    };
-    if timeout(CLOSING, quiet).await.is_err() {
-        log::debug!("some connections were not closed in time");
-    }
+    adapter::until_quiet(&networks).await;
     status
 }
 

@@ -20,21 +20,30 @@ fn workspace() -> &'static Path {
 /// The `lunet` program: the one that `LUNET_BIN` names, or one built now, so that it is never an old one.
 pub fn lunet() -> &'static Path {
     static LUNET: OnceLock<PathBuf> = OnceLock::new();
-    LUNET.get_or_init(|| {
-        if let Some(path) = env::var_os("LUNET_BIN") {
-            return path.into();
-        }
-        // The test itself is TARGET/PROFILE/deps/NAME.
-        let test = env::current_exe().expect("the path of this test");
-        let folder = test.ancestors().nth(2).expect("a folder of cargo's");
-        let mut cargo = Command::new("cargo");
-        cargo.current_dir(workspace()).args(["build", "--quiet", "--package", "port-linux", "--bin", "lunet"]);
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().is_ok_and(|status| status.success()), "cannot build lunet: {cargo:?}");
-        folder.join("lunet")
+    LUNET.get_or_init(|| env::var_os("LUNET_BIN").map_or_else(|| build("port-linux", "lunet"), PathBuf::from))
+}
+
+/// The program of examples/http-server: the one beside that which `LUNET_BIN` names, or one built now.
+pub fn http_server() -> &'static Path {
+    static HTTP_SERVER: OnceLock<PathBuf> = OnceLock::new();
+    HTTP_SERVER.get_or_init(|| {
+        let beside = env::var_os("LUNET_BIN").map(|lunet| Path::new(&lunet).with_file_name("http-server"));
+        beside.filter(|path| path.exists()).unwrap_or_else(|| build("http-server", "http-server"))
     })
+}
+
+/// Builds a program of the workspace as this test was built, and gives its path.
+fn build(package: &str, program: &str) -> PathBuf {
+    // The test itself is TARGET/PROFILE/deps/NAME.
+    let test = env::current_exe().expect("the path of this test");
+    let folder = test.ancestors().nth(2).expect("a folder of cargo's");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace()).args(["build", "--quiet", "--package", package, "--bin", program]);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().is_ok_and(|status| status.success()), "cannot build {program}: {cargo:?}");
+    folder.join(program)
 }
 
 /// A device that is about to be started.

@@ -26,7 +26,7 @@ mod stack;
 mod user;
 
 pub use data::{data, expect_data, send_data};
-pub use device::{Device, Launch, lunet};
+pub use device::{Device, Launch, http_server, lunet};
 pub use document::{Document, Example};
 pub use namespace::Namespace;
 pub use process::{DEADLINE, Output, Process};

@@ -22,13 +22,25 @@ impl Folder {
     ///
     /// # Panics
     /// When the folder for temporary files takes none.
-    pub(crate) fn new() -> Self {
+    #[allow(clippy::new_without_default)] // it does something
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("lunet-folder-{}-{}", id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
         fs::create_dir(&path).expect("a folder among the temporary files");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("a folder of our own");
         Self(path)
+    }
+
+    /// Writes a file in it, and the folders above that, and gives its path.
+    ///
+    /// # Panics
+    /// When that cannot be.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&self.0)).expect("a folder of our own");
+        fs::write(&path, content).expect("a file of our own");
+        path
     }
 
     /// Where it is.

@@ -7,6 +7,7 @@ use embassy_time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
 
 use crate::Error;
+use crate::address::canonical;
 
 pub(super) fn instant(at: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros(i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
@@ -18,11 +19,6 @@ pub(super) fn from_instant(at: smoltcp::time::Instant) -> Instant {
 
 pub(super) fn duration(d: Duration) -> smoltcp::time::Duration {
     smoltcp::time::Duration::from_micros(crate::time::bounded(d).as_micros())
-}
-
-/// An IPv4 address that came in IPv6 clothes (`::ffff:10.0.0.1`) as what it is.
-pub(super) fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
 }
 
 /// The same address, or `None` when its IP version is not built in.
@@ -51,19 +47,4 @@ pub(super) fn listen_endpoint(addr: SocketAddr) -> Option<IpListenEndpoint> {
 
 pub(super) fn net(cidr: &IpCidr) -> Option<IpInet> {
     IpInet::new(cidr.address().into(), cidr.prefix_len()).ok()
-}
-
-/// Whether a socket on the local address `bound` is meant by packets to `destination`: `0.0.0.0` takes all IPv4, `[::]`
-/// takes all.
-pub(super) fn covers(bound: IpAddr, destination: IpAddr) -> bool {
-    match bound {
-        IpAddr::V6(any) if any.is_unspecified() => true,
-        IpAddr::V4(any) if any.is_unspecified() => destination.is_ipv4(),
-        one => one == destination,
-    }
-}
-
-/// Whether some packet is meant by both.
-pub(super) fn overlap(a: IpAddr, b: IpAddr) -> bool {
-    covers(a, b) || covers(b, a)
 }

@@ -15,9 +15,9 @@ use heapless::Vec;
 
 use super::tcp::TcpSocket;
 use super::wire::Segment;
-use super::{Inner, Stack, convert};
+use super::{Inner, Stack};
 use crate::nal::{self, ConnectOptions};
-use crate::{Error, limits};
+use crate::{Error, address, limits};
 
 /// A place in the table of listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Listeners {
 
     fn add(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerId, Error> {
         let taken =
-            |entry: &Entry| entry.local.port() == local.port() && convert::overlap(entry.local.ip(), local.ip());
+            |entry: &Entry| entry.local.port() == local.port() && address::overlap(entry.local.ip(), local.ip());
         if self.entries.iter().flatten().any(taken) {
             return Err(Error::AddressInUse);
         }
@@ -125,7 +125,7 @@ impl Listeners {
 
 fn find(entries: &[Option<Entry>], destination: SocketAddr) -> Option<(ListenerId, usize)> {
     let fits =
-        |entry: &Entry| entry.local.port() == destination.port() && convert::covers(entry.local.ip(), destination.ip());
+        |entry: &Entry| entry.local.port() == destination.port() && address::covers(entry.local.ip(), destination.ip());
     let best = |(_, entry): &(usize, &Entry)| !entry.local.ip().is_unspecified();
     let entries = entries.iter().enumerate().filter_map(|(i, e)| e.as_ref().map(|e| (i, e)));
     let (index, entry) = entries.filter(|(_, e)| fits(e)).max_by_key(best)?;
@@ -207,7 +207,7 @@ impl<'d> Stack<'d> {
             return Err(Error::InvalidInput);
         }
         self.with(|inner| {
-            let ip = convert::canonical(local.ip());
+            let ip = address::canonical(local.ip());
             inner.check_local(ip)?;
             let port = match local.port() {
                 0 => inner.ephemeral_port(|inner, port| inner.tcp.is_port_used(port) || inner.listeners.has_port(port)),

@@ -55,8 +55,6 @@ mod echo;
 mod listen;
 #[cfg(feature = "multicast")]
 mod multicast;
-#[cfg(feature = "udp")]
-mod queue;
 #[cfg(feature = "tcp")]
 mod recovery;
 mod resources;
@@ -103,13 +101,11 @@ pub use tcp::{TcpReader, TcpSocket, TcpWriter};
 pub use udp::{ConnectedUdpSocket, UdpSocket};
 
 use crate::events::{Event, EventLog, Status};
-use crate::random::Random;
+use crate::random::{self, Random};
 use crate::{Error, limits};
 
 /// The time to live and hop limit of a socket that has set none (RFC 1700, as IANA has it).
 const DEFAULT_HOP_LIMIT: u8 = 64;
-/// Where ports come from that nobody chose (RFC 6335 section 6).
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
 
 /// smoltcp sends one request for address resolution in a second, whomever it is for. A destination that has just been
 /// asked for waits longer than that, by more than [`TRY_AGAIN`], so that the others come before it the next time.
@@ -451,14 +447,11 @@ impl Inner<'_> {
         self.iface.ip_addrs().iter().map(|net| IpAddr::from(net.address())).find(|ip| ip.is_ipv6() == v6)
     }
 
-    /// A random free port (RFC 6056 section 3.3.1).
+    /// A random free port.
     #[cfg(any(feature = "tcp", feature = "udp"))]
     fn ephemeral_port(&mut self, is_used: impl Fn(&Self, u16) -> bool) -> u16 {
-        let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
-        let first = (self.random.next_u64() % u64::from(count)) as u32;
-        let port = |i: u32| EPHEMERAL.start() + ((first + i) % count) as u16;
-        // There are more ports than sockets, so one is found.
-        (0..count).map(port).find(|&port| !is_used(self, port)).unwrap_or(port(0))
+        let random = self.random.next_u64();
+        random::free_port(random, |port| is_used(self, port))
     }
 
     fn status(&self) -> Status {

@@ -7,12 +7,13 @@ use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 
 use embassy_time::Duration;
-use embedded_io_async::{ErrorType, Read, ReadReady, Write, WriteReady};
+use embedded_io_async::ErrorType;
 use smoltcp::socket::tcp::{self, State};
 
 use super::tcp_pool::{Phase, Place};
 use super::{Inner, Stack, convert};
 use crate::Error;
+use crate::halves::{self, Half as _};
 use crate::nal::{self, ConnectOptions};
 use crate::time::bounded;
 
@@ -109,7 +110,10 @@ impl Inner<'_> {
             if !data {
                 return 0;
             }
-            let n = self.tcp.socket(index).recv_slice(buffer).unwrap_or(0);
+            let socket = self.tcp.socket(index);
+            let n = socket.recv_slice(buffer).unwrap_or(0);
+            let unread = socket.recv_queue();
+            self.tcp.places[index].unread = unread;
             self.wake(); // the window has opened
             n
         })
@@ -257,41 +261,37 @@ struct Half<'d> {
     index: usize,
 }
 
-impl Half<'_> {
-    async fn read(self, buffer: &mut [u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_read(self.index, buffer, cx.waker()))).await
+impl halves::Half for Half<'_> {
+    fn poll_read(self, buffer: &mut [u8], waker: &Waker) -> Poll<Result<usize, Error>> {
+        self.stack.with(|inner| inner.poll_read(self.index, buffer, waker))
     }
 
-    async fn readable(self) -> Result<(), Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_readable(self.index, cx.waker()))).await.map(|_| ())
+    fn poll_readable(self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.stack.with(|inner| inner.poll_readable(self.index, waker)).map_ok(|_| ())
     }
 
-    fn read_ready(self) -> Result<bool, Error> {
-        Ok(self.stack.with(|inner| inner.poll_readable(self.index, Waker::noop())).is_ready())
+    fn poll_write(self, data: &[u8], waker: &Waker) -> Poll<Result<usize, Error>> {
+        self.stack.with(|inner| inner.poll_write(self.index, data, waker))
     }
 
-    async fn write(self, data: &[u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_write(self.index, data, cx.waker()))).await
+    fn poll_writable(self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.stack.with(|inner| inner.poll_writable(self.index, waker))
     }
 
-    async fn writable(self) -> Result<(), Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_writable(self.index, cx.waker()))).await
-    }
-
-    fn write_ready(self) -> Result<bool, Error> {
-        Ok(self.stack.with(|inner| inner.poll_writable(self.index, Waker::noop())).is_ready())
+    fn poll_acknowledged(self, limit: usize, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.stack.with(|inner| inner.poll_acknowledged(self.index, limit, waker))
     }
 
     fn unacknowledged(self) -> usize {
         self.stack.with(|inner| inner.tcp.socket(self.index).send_queue())
     }
 
-    async fn acknowledged(self, limit: usize) -> Result<(), Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_acknowledged(self.index, limit, cx.waker()))).await
-    }
-
     fn finish(self) -> Result<(), Error> {
         self.stack.with(|inner| inner.tcp_finish(self.index))
+    }
+
+    fn abort(self) {
+        self.stack.with(|inner| inner.tcp_abort(self.index));
     }
 }
 
@@ -307,59 +307,6 @@ pub struct TcpWriter<'a, 'd> {
     socket: PhantomData<&'a mut TcpSocket<'d>>,
 }
 
-// The socket and its halves do the same; they differ only in how they come by the `Half`.
-macro_rules! reads {
-    ($type:ty, $self:ident => $half:expr) => {
-        impl Read for $type {
-            async fn read(&mut $self, buffer: &mut [u8]) -> Result<usize, Error> {
-                $half.read(buffer).await
-            }
-        }
-        impl ReadReady for $type {
-            fn read_ready(&mut $self) -> Result<bool, Error> {
-                $half.read_ready()
-            }
-        }
-        impl nal::TcpRead for $type {
-            async fn readable(&mut $self) -> Result<(), Error> {
-                $half.readable().await
-            }
-        }
-    };
-}
-
-macro_rules! writes {
-    ($type:ty, $self:ident => $half:expr) => {
-        impl Write for $type {
-            async fn write(&mut $self, data: &[u8]) -> Result<usize, Error> {
-                $half.write(data).await
-            }
-            async fn flush(&mut $self) -> Result<(), Error> {
-                $half.acknowledged(0).await
-            }
-        }
-        impl WriteReady for $type {
-            fn write_ready(&mut $self) -> Result<bool, Error> {
-                $half.write_ready()
-            }
-        }
-        impl nal::TcpWrite for $type {
-            async fn writable(&mut $self) -> Result<(), Error> {
-                $half.writable().await
-            }
-            fn unacknowledged(&$self) -> usize {
-                $half.unacknowledged()
-            }
-            async fn acknowledged(&mut $self, limit: usize) -> Result<(), Error> {
-                $half.acknowledged(limit).await
-            }
-            async fn finish(&mut $self) -> Result<(), Error> {
-                $half.finish()
-            }
-        }
-    };
-}
-
 impl ErrorType for TcpSocket<'_> {
     type Error = Error;
 }
@@ -373,32 +320,7 @@ reads!(TcpSocket<'_>, self => self.half());
 reads!(TcpReader<'_, '_>, self => self.half);
 writes!(TcpSocket<'_>, self => self.half());
 writes!(TcpWriter<'_, '_>, self => self.half);
-
-impl nal::ByteStream for TcpSocket<'_> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
-        self.stack.with(|inner| inner.poll_read(self.index, buffer, cx.waker()))
-    }
-
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.stack.with(|inner| inner.poll_readable(self.index, cx.waker())).map_ok(|_| ())
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
-        self.stack.with(|inner| inner.poll_write(self.index, data, cx.waker()))
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.stack.with(|inner| inner.poll_acknowledged(self.index, 0, cx.waker()))
-    }
-
-    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(self.half().finish())
-    }
-
-    fn reset(&mut self) {
-        self.stack.with(|inner| inner.tcp_abort(self.index));
-    }
-}
+streams!(TcpSocket<'_>, self => self.half());
 
 impl<'d> nal::TcpSocket for TcpSocket<'d> {
     type Reader<'a>
@@ -424,7 +346,7 @@ impl<'d> nal::TcpSocket for TcpSocket<'d> {
     }
 
     fn abort(&mut self) {
-        self.stack.with(|inner| inner.tcp_abort(self.index));
+        self.half().abort();
     }
 
     fn set_no_delay(&mut self, no_delay: bool) {

@@ -45,6 +45,8 @@ pub(super) struct Place {
     pub(super) handle: Option<SocketHandle>,
     /// smoltcp's state when it was last looked at, to see what made it change.
     pub(super) seen: State,
+    /// Bytes that had come and were not read, in TIME-WAIT.
+    pub(super) unread: usize,
     /// Why the connection ended, if not in order.
     pub(super) error: Option<Error>,
     /// The sending half has been closed by this side.
@@ -80,6 +82,7 @@ impl Place {
         phase: Phase::Free,
         handle: None,
         seen: State::Closed,
+        unread: 0,
         error: None,
         finished: false,
         local: NOWHERE,
@@ -389,6 +392,12 @@ impl<'d> Pool<'d> {
                 let place = &mut self.places[index];
                 let lost = convert::ip(place.local.ip()).is_none_or(|ip| !iface.has_ip_addr(ip));
                 place.error.get_or_insert(if lost { Error::AddressNotAvailable } else { Error::TimedOut });
+            }
+            // smoltcp throws away what was not read when TIME-WAIT ends. That is not to look like the end of the stream.
+            if state == State::TimeWait {
+                self.places[index].unread = self.socket(index).recv_queue();
+            } else if state == State::Closed && before == State::TimeWait && self.places[index].unread > 0 {
+                self.places[index].error.get_or_insert(Error::Aborted);
             }
             if self.is_stuck(index, now) {
                 self.places[index].error.get_or_insert(Error::TimedOut);

@@ -18,13 +18,13 @@ use smoltcp::socket::udp;
 use smoltcp::wire::{IpAddress, IpEndpoint, IpListenEndpoint};
 
 use super::device::Egress;
-use super::queue::{Bytes, Queue};
 use super::table::Table;
 use super::wire::IcmpErrorKind;
 use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
 use crate::log::{Show, debug};
 use crate::nal::{self, ConnectedUdp, UdpStack, UnconnectedUdp};
-use crate::{Error, limits};
+use crate::queue::{Bytes, Queue};
+use crate::{Error, address, limits};
 
 /// How long a datagram waits for its destination to answer address resolution.
 const UNRESOLVED_FOR: Duration = Duration::from_secs(3);
@@ -300,7 +300,7 @@ impl<'d> Pool<'d> {
     }
 
     fn is_taken(&self, ip: IpAddr, port: u16) -> bool {
-        let same = |place: &Place<'_>| place.local.port() == port && convert::overlap(place.local.ip(), ip);
+        let same = |place: &Place<'_>| place.local.port() == port && address::overlap(place.local.ip(), ip);
         self.places.iter().any(|place| place.used && same(place))
     }
 
@@ -394,7 +394,7 @@ impl Inner<'_> {
     }
 
     fn udp_bind(&mut self, local: SocketAddr, peer: Option<SocketAddr>) -> Result<usize, Error> {
-        let ip = convert::canonical(local.ip());
+        let ip = address::canonical(local.ip());
         self.check_local(ip)?;
         let port = match local.port() {
             0 => self
@@ -599,7 +599,7 @@ impl<'d> UdpStack for Stack<'d> {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<(SocketAddr, Self::Connected), Error> {
-        let peer = SocketAddr::new(convert::canonical(remote.ip()), remote.port());
+        let peer = SocketAddr::new(address::canonical(remote.ip()), remote.port());
         let (local, index) = self.with(|inner| {
             let source = inner.source_for(convert::endpoint(peer)?.addr)?;
             let ip = if local.ip().is_unspecified() { source.into() } else { local.ip() };

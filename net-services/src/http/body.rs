@@ -167,6 +167,15 @@ impl Decoder {
         self.left = self.left.saturating_sub(count as u64);
     }
 
+    /// How much content comes next with no framing before it; [`u64::MAX`] where nobody knows.
+    pub fn content_ahead(&self) -> u64 {
+        match self.state {
+            State::Length | State::Chunk => self.left,
+            State::UntilClose => u64::MAX,
+            _ => 0,
+        }
+    }
+
     /// Whether the body has ended, so that the next byte belongs to another message.
     pub fn is_done(&self) -> bool {
         self.state == State::Done || (self.state == State::Length && self.left == 0)

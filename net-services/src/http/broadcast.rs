@@ -133,20 +133,26 @@ impl Ring<[u8]> {
 
     /// Copies into the ring, around its end.
     fn write(&mut self, at: usize, from: &[u8]) {
-        let at = self.wrap(at);
-        let (start, end) = self.bytes.split_at_mut(at);
-        for (to, from) in end.iter_mut().chain(start).zip(from) {
-            *to = *from;
-        }
+        let (start, end) = self.bytes.split_at_mut(self.wrap(at));
+        let (first, second) = from.split_at(from.len().min(end.len()));
+        copy(first, end);
+        copy(second, start);
     }
 
     /// Copies out of the ring, around its end.
     fn read(&self, at: usize, to: &mut [u8]) {
-        let at = self.wrap(at);
-        let (start, end) = self.bytes.split_at(at);
-        for (to, from) in to.iter_mut().zip(end.iter().chain(start)) {
-            *to = *from;
-        }
+        let (start, end) = self.bytes.split_at(self.wrap(at));
+        let (first, second) = to.split_at_mut(to.len().min(end.len()));
+        copy(end, first);
+        copy(start, second);
+    }
+}
+
+/// Copies as much as both have.
+fn copy(from: &[u8], to: &mut [u8]) {
+    let n = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..n), to.get_mut(..n)) {
+        to.copy_from_slice(from);
     }
 }
 
@@ -257,6 +263,12 @@ mod tests {
         assert_eq!(news.publish(&[7; 16][..]), Ok(()));
         assert_eq!(reader.clone().try_next(&mut buffer[..15]), Some(Err(Lagged(1))));
         assert_eq!(reader.try_next(&mut buffer[..16]), Some(Ok(Message::Binary(&[7; 16]))));
+        for n in [8, 9] {
+            assert_eq!(news.publish(&[n; 16][..]), Ok(()));
+        }
+        assert_eq!(reader.try_next(&mut buffer), Some(Err(Lagged(1))));
+        assert_eq!(reader.try_next(&mut buffer), Some(Ok(Message::Binary(&[9; 16]))));
+        assert_eq!(reader.try_next(&mut buffer), None);
         // A ring too small even for an empty message refuses, and does nothing else.
         assert_eq!(Broadcast::<3>::new().publish(""), Err(Error::BufferTooSmall));
         assert_eq!(Broadcast::<0>::new().publish(""), Err(Error::BufferTooSmall));

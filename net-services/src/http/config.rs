@@ -23,6 +23,9 @@ pub struct Config {
     /// Between two requests on one connection. Default 15 s. When a client waits for a place, the connection that has
     /// been idle for longest is closed before.
     pub keep_alive: Duration,
+    /// For how long at least a connection may be idle, also while others wait for its place: its first or next request
+    /// may be on the way, and would be lost. Default 500 ms.
+    pub grace: Duration,
     /// The longest silence while a request body is read. Default 10 s; then 408.
     pub body: Duration,
     /// The longest time without progress while a response is written. Default 10 s; then the connection is reset.
@@ -62,6 +65,7 @@ impl Config {
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
+            grace: Duration::from_millis(500),
             body: Duration::from_secs(10),
             write: Duration::from_secs(10),
             minimum_rate: 50,

@@ -10,7 +10,7 @@ use super::exchange::{Ends, Exchange, Incoming, State, later, poll_until};
 use super::head::{Head, Refusal};
 use super::request::Body;
 use super::server::Shared;
-use super::{Error, Framing, Handler, Method, Outcome, Request, Response};
+use super::{Access, Error, Framing, Handler, Method, Outcome, Request, RequestLine, Response};
 use net_core::log::{Show, debug, info, warn};
 
 /// The part of a connection's buffer that responses are made in; requests have the rest.
@@ -101,6 +101,7 @@ async fn answer<H: Handler>(
             state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())
         }
     };
+    tell(&state, Some((head, bytes)));
     if !is_whole {
         // Half a response must not look like a whole one.
         shared.wire.reset();
@@ -132,6 +133,17 @@ async fn answer<H: Handler>(
     let incoming = state.incoming.borrow();
     engine.next(head, incoming.raw, incoming.end, Instant::now());
     true
+}
+
+/// Tells the access log of a request that is over: its head, and the bytes of that.
+fn tell(state: &State<'_>, head: Option<(&Head, &[u8])>) {
+    let Some(log) = state.shared.access_log else { return };
+    log(&Access {
+        peer: state.shared.ends.peer,
+        request: head.map(|(head, bytes)| RequestLine::of(head, bytes)),
+        status: state.is_begun.get().then(|| state.status.get()),
+        body: state.body_sent.get().max(0) as u64,
+    });
 }
 
 fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
@@ -174,7 +186,9 @@ fn explain<'c>(
 async fn refuse(shared: &Shared<'_>, refusal: &Refusal, sending: &mut [u8]) {
     let state = State::new(shared, Incoming::new(Framing::None, 0, 0, false));
     let error = Error::Status(refusal.status, refusal.why);
-    if explain(Exchange::new(&state), &error, sending).await.is_ok() {
+    let sent = explain(Exchange::new(&state), &error, sending).await;
+    tell(&state, None);
+    if sent.is_ok() {
         linger(shared, sending).await;
     }
 }

@@ -14,7 +14,7 @@ use super::body::Decoder;
 use super::head::{Head, Span};
 use super::request::PARAMETERS;
 use super::server::Shared;
-use super::{Config, Error, Framing, Method};
+use super::{Config, Error, Framing, Method, Status};
 
 /// How long is waited for a peer: never longer than `patience` at a time, and on average as long as its bytes are worth.
 ///
@@ -121,6 +121,10 @@ pub(super) struct State<'c> {
     pub(super) is_begun: Cell<bool>,
     /// The response has been written to its end.
     pub(super) is_complete: Cell<bool>,
+    /// The status of the response.
+    pub(super) status: Cell<Status>,
+    /// Bytes of its body that have been sent; while its head has not, what that lacks, below 0.
+    pub(super) body_sent: Cell<i64>,
     /// The names of the parameters of the path, and where in the head their values are.
     pub(super) parameters: RefCell<heapless::Vec<(&'static str, Span), PARAMETERS>>,
 }
@@ -138,6 +142,8 @@ impl<'c> State<'c> {
             is_head: false,
             is_begun: Cell::new(false),
             is_complete: Cell::new(false),
+            status: Cell::new(Status::OK),
+            body_sent: Cell::new(0),
             parameters: RefCell::default(),
         }
     }
@@ -231,6 +237,7 @@ impl<'c> Exchange<'c> {
         let written = self.shared.wire.poll_write(cx, data);
         let n = ready!(self.poll_in_time(cx, since, &self.writing, self.shared.config.write, written))?;
         self.shared.count(|stats| stats.sent += n as u64);
+        self.body_sent.set(self.body_sent.get().saturating_add(n as i64));
         Poll::Ready(Ok(n))
     }
 

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a client.
+//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a [client].
 //!
 //! # A complete program
 //! A page that counts its visitors, served until the program ends. It runs on any stack behind
@@ -78,6 +78,7 @@
 //!   values, and those of a [query](Request::query_field). [`EventStream`] sends a page what happens.
 //! - Below that, without any I/O: [`head`], [`response_head`], [`body`], [`fields`] and [`date`], for programs with a loop
 //!   of their own.
+//! - An [`AccessLog`] is told what became of each request.
 //! - [`files`] serves a document root: files that are part of the program, or lie in a directory.
 //! - [`Routes`] say what a path and a method mean; [`Router`] is the same with handlers on the heap (feature `alloc`).
 //!
@@ -90,7 +91,8 @@
 //! # Time
 //! Every wait is bounded by [`Config`]: for the first byte, the rest of the head, the body, the taking of the response, the
 //! next request. A client that stops costs its place for that long and no more. When all places are taken and another
-//! client waits, responses say `Connection: close`, and the connection that has been idle for longest is closed.
+//! client waits, responses say `Connection: close`, and the connection that has been idle for longest is closed, if that
+//! was longer than [`Config::grace`].
 //!
 //! # Strictness
 //! The framing of requests is RFC 9112 to the letter, and where the RFC leaves a choice it is the safe one: what could
@@ -99,6 +101,7 @@
 //! `Host`; one `Content-Length` of digits only, never together with `Transfer-Encoding`; `Transfer-Encoding` is `chunked`
 //! and nothing else; chunk sizes of 1 to 8 digits.
 
+mod access;
 mod config;
 mod connection;
 mod engine;
@@ -117,6 +120,7 @@ mod server;
 
 pub mod body;
 pub mod broadcast;
+pub mod client;
 mod control;
 pub mod date;
 pub mod fields;
@@ -135,6 +139,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, AccessLog, RequestLine};
 pub use config::Config;
 pub use error::{Error, Outcome, Sent};
 pub use events::{Event, EventStream, last_event_id};

@@ -258,6 +258,8 @@ impl<'c> Response<'c> {
         for part in parts {
             line.put(part)?;
         }
+        exchange.status.set(self.status);
+        exchange.body_sent.set(-((end - start) as i64));
         let skips = exchange.is_head || bodyless;
         // Writing chunks takes room for their frame and something in it.
         if matches!(length, Length::Chunked) && self.buffer.len() < end + CHUNK_HEAD + CHUNK_END + 8 {
@@ -487,8 +489,14 @@ impl BodyWriter<'_> {
         self.end().await
     }
 
+    /// Whether the connection is to close as soon as it can: the server stops. A response that would go on without end
+    /// should end now.
+    pub fn is_closing(&self) -> bool {
+        self.exchange.shared.seat.is_leaving()
+    }
+
     /// Ends the body. What is left of `self` after that is of no use.
-    async fn end(&mut self) -> Outcome {
+    pub(super) async fn end(&mut self) -> Outcome {
         if self.broken || (!self.skips && self.left > 0) {
             return Err(Error::LengthMismatch);
         }

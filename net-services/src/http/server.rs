@@ -12,7 +12,7 @@ use net_core::time::{Clock, Instant};
 use super::connection::serve;
 use super::exchange::{Ends, Wire, later, poll_until};
 use super::seats::Seat;
-use super::{Config, Handler};
+use super::{AccessLog, Config, Handler};
 use net_core::log::{Show, info};
 
 /// Bytes that the buffer of a connection has at least: 768. The largest request head is three quarters of the buffer
@@ -46,6 +46,7 @@ pub struct Stats {
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
+    pub(super) access_log: Option<AccessLog<'s>>,
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
@@ -71,6 +72,7 @@ pub struct Server<'s, H> {
     config: Config,
     handler: &'s H,
     clock: Option<&'s dyn Clock>,
+    access_log: Option<AccessLog<'s>>,
     stats: Cell<Stats>,
     is_crowded: Cell<bool>,
     stopping: Cell<bool>,
@@ -84,6 +86,7 @@ impl<'s, H: Handler> Server<'s, H> {
             config,
             handler,
             clock: None,
+            access_log: None,
             stats: Cell::new(Stats {
                 connections: 0,
                 requests: 0,
@@ -104,6 +107,13 @@ impl<'s, H: Handler> Server<'s, H> {
     #[must_use]
     pub const fn with_clock(mut self, clock: &'s dyn Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Has `log` told of every request and its answer.
+    #[must_use]
+    pub const fn with_access_log(mut self, log: AccessLog<'s>) -> Self {
+        self.access_log = Some(log);
         self
     }
 
@@ -155,7 +165,7 @@ impl<'s, H: Handler> Server<'s, H> {
             number += 1;
             self.work(place, buffer)
         });
-        match select(self.accept::<S>(listener, &places), join_array(workers)).await {
+        match select(self.accept(listener, &places), join_array(workers)).await {
             Either::First(result) => result,
             Either::Second(_) => Ok(()),
         }
@@ -172,10 +182,25 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
+        let listener = stack.listen(self.config.address, self.config.backlog).await?;
+        self.run_listener(listener, connections, bytes).await
+    }
+
+    /// The same on a port that is listened on already: [`Config::address`] and [`Config::backlog`] have no say in it.
+    /// For who wants to know that the port is free, and which it is, before the first request.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run) but for those of listening.
+    #[cfg(feature = "alloc")]
+    pub async fn run_listener<L: TcpListener>(
+        &self,
+        listener: L,
+        connections: usize,
+        bytes: usize,
+    ) -> Result<(), net_core::Error> {
         if bytes < LEAST_BUFFER || connections == 0 {
             return Err(net_core::Error::InvalidInput);
         }
-        let listener = stack.listen(self.config.address, self.config.backlog).await?;
         let places: alloc::vec::Vec<_> = (0..connections).map(|_| Place::new()).collect();
         let work = |place| async move {
             loop {
@@ -183,7 +208,7 @@ impl<'s, H: Handler> Server<'s, H> {
             }
         };
         let all = all_on_heap(places.iter().map(work));
-        match select(self.accept::<S>(listener, &places), all).await {
+        match select(self.accept(listener, &places), all).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
         }
@@ -213,6 +238,7 @@ impl<'s, H: Handler> Server<'s, H> {
         let shared = Shared {
             config: &self.config,
             clock: self.clock,
+            access_log: self.access_log,
             stats: &self.stats,
             is_crowded: &self.is_crowded,
             seat,
@@ -225,10 +251,10 @@ impl<'s, H: Handler> Server<'s, H> {
     }
 
     /// Accepts connections and gives them places, until the server is stopped.
-    async fn accept<S: TcpStack>(
+    async fn accept<L: TcpListener>(
         &self,
-        mut listener: S::Listener,
-        places: &[Place<S::Socket>],
+        mut listener: L,
+        places: &[Place<L::Socket>],
     ) -> Result<(), net_core::Error> {
         let address = listener.local_addr();
         self.is_crowded.set(false);
@@ -283,23 +309,15 @@ impl<'s, H: Handler> Server<'s, H> {
         let wanted = async {
             listener.pending().await?;
             self.is_crowded.set(true);
+            // `freed` ends this.
             poll_fn(|cx| {
                 places.iter().for_each(|place| place.seat.watch(cx));
-                let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
-                // One at a time: who has been told to go is not idle for long.
-                match idle.min_by_key(|(since, _)| *since) {
-                    Some((_, seat)) if !places.iter().any(|place| place.seat.is_leaving()) => {
-                        seat.leave();
-                        let mut stats = self.stats.get();
-                        stats.evicted = stats.evicted.wrapping_add(1);
-                        self.stats.set(stats);
-                    }
-                    _ => {}
+                match self.evict(places) {
+                    Some(again) => poll_until(again, cx).map(Ok),
+                    None => Poll::Pending,
                 }
-                if is_full() { Poll::Pending } else { Poll::Ready(()) }
             })
-            .await;
-            Ok(())
+            .await
         };
         let result = select(freed, wanted).await;
         self.is_crowded.set(false);
@@ -307,6 +325,26 @@ impl<'s, H: Handler> Server<'s, H> {
             Either::First(()) => Ok(()),
             Either::Second(result) => result,
         }
+    }
+
+    /// Has the connection that has been idle for longest go, if that is long enough; gives the moment when it will be.
+    fn evict<C>(&self, places: &[Place<C>]) -> Option<Instant> {
+        let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
+        let (since, seat) = idle.min_by_key(|(since, _)| *since)?;
+        // One at a time. Who was told to go and got a request in that moment goes when that is answered, which may take
+        // long: then another.
+        if places.iter().any(|place| place.seat.is_leaving() && place.seat.idle().is_some()) {
+            return None;
+        }
+        let at = later(since, self.config.grace);
+        if Instant::now() < at {
+            return Some(at);
+        }
+        seat.leave();
+        let mut stats = self.stats.get();
+        stats.evicted = stats.evicted.wrapping_add(1);
+        self.stats.set(stats);
+        None
     }
 
     async fn stopped(&self) {

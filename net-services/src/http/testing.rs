@@ -13,7 +13,7 @@ use super::connection::serve;
 use super::exchange::{Ends, Wire};
 use super::seats::Seat;
 use super::server::Shared;
-use super::{Config, Handler, Stats};
+use super::{AccessLog, Config, Handler, Stats};
 
 /// What the client does when it has sent everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +142,19 @@ pub(super) fn ends() -> Ends {
 }
 
 /// Serves `client` with a buffer of `bytes` bytes until the connection ends. Runs in virtual time.
-pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, mut client: Client) -> Client {
-    client.stats = serve_stream(handler, config, bytes, &mut client, &Seat::new()).await;
+pub(super) async fn serve_with<H: Handler>(handler: &H, config: &Config, bytes: usize, client: Client) -> Client {
+    serve_logged(handler, config, bytes, client, None).await
+}
+
+/// The same with an access log.
+pub(super) async fn serve_logged<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    mut client: Client,
+    log: Option<AccessLog<'_>>,
+) -> Client {
+    client.stats = std::boxed::Box::pin(serve_any(handler, config, bytes, &mut client, &Seat::new(), log)).await;
     client
 }
 
@@ -155,12 +166,31 @@ pub(super) async fn serve_stream<H: Handler>(
     stream: &mut dyn ByteStream,
     seat: &Seat,
 ) -> Stats {
+    serve_any(handler, config, bytes, stream, seat, None).await
+}
+
+async fn serve_any<H: Handler>(
+    handler: &H,
+    config: &Config,
+    bytes: usize,
+    stream: &mut dyn ByteStream,
+    seat: &Seat,
+    access_log: Option<AccessLog<'_>>,
+) -> Stats {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
     let mut buffer = std::vec![0xaa; bytes];
     let wire = Lent(RefCell::new(stream));
-    let shared =
-        Shared { config, clock: Some(&clock), stats: &stats, is_crowded: &is_crowded, seat, ends: ends(), wire: &wire };
+    let shared = Shared {
+        config,
+        clock: Some(&clock),
+        access_log,
+        stats: &stats,
+        is_crowded: &is_crowded,
+        seat,
+        ends: ends(),
+        wire: &wire,
+    };
     serve(&shared, handler, &mut buffer).await;
     stats.get()
 }

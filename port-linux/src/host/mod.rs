@@ -92,6 +92,11 @@ impl HostNet {
         })))
     }
 
+    /// The one interface that it uses; `None` if it uses all.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        self.0.config.interface.as_deref()
+    }
+
     /// The configured address of the IP version of `address`, if that is unspecified and one is configured.
     fn narrowed(&self, address: SocketAddr) -> SocketAddr {
         let own = |v4| self.0.config.addresses.iter().find(|own| own.is_ipv4() == v4).copied();

@@ -168,7 +168,13 @@ impl Connection {
                 Ok(0) => return Poll::Ready(self.failed().map(|()| 0)),
                 Ok(n) => return Poll::Ready(Ok(n)),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.failed()?;
+                    if let Some(failure) = self.failed.get() {
+                        // The runtime may not have been told yet of what came just before the failure.
+                        return match recv(stream.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                            Ok(n @ 1..) => Poll::Ready(Ok(n)),
+                            _ => Poll::Ready(Err(failure)),
+                        };
+                    }
                     ready!(stream.poll_read_ready(cx)).map_err(|e| self.fail(e))?;
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -132,6 +132,21 @@ fn errors_say_what_happened() {
 }
 
 #[test]
+fn what_came_before_a_reset_is_read_though_writing_has_failed() {
+    block_on(async {
+        let (mut client, mut server) = pair(&host()).await;
+        server.write_all(b"no more, please").await.unwrap();
+        server.flush().await.unwrap();
+        server.abort();
+        while client.write(b"more").await.is_ok() {}
+        let mut buffer = [0; 20];
+        assert_eq!(client.read(&mut buffer).await, Ok(15));
+        assert_eq!(client.read(&mut buffer).await, Err(Error::Reset));
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_reset_is_told_to_every_call_after_what_came_before_it() {
     block_on(async {
         let (mut client, mut server) = pair(&host()).await;

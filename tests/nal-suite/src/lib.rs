@@ -18,8 +18,26 @@ use net_core::nal::{
     TcpStack, TcpWrite, UdpBind, UdpSocket, UdpStack, UnconnectedUdp, Write, WriteReady,
 };
 
+/// A promise that a network cannot keep. What it does instead is in its documentation, and tested there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Connecting from a chosen local port.
+    LocalPort,
+    /// Telling a connected UDP socket that nobody listens at its peer's.
+    PortUnreachable,
+}
+
 /// All of it, one after the other.
 pub async fn all<A, B>(server: &A, client: &B, ip: IpAddr)
+where
+    A: Net + UdpStack<Error = Error>,
+    B: Net + UdpStack<Error = Error>,
+{
+    all_but(server, client, ip, &[]).await;
+}
+
+/// All that networks with these lacks promise.
+pub async fn all_but<A, B>(server: &A, client: &B, ip: IpAddr, lacks: &[Lack])
 where
     A: Net + UdpStack<Error = Error>,
     B: Net + UdpStack<Error = Error>,
@@ -40,6 +58,10 @@ where
     tcp_acknowledgements(server, client, ip).await;
     println!("tcp_connect_options");
     tcp_connect_options(server, client, ip).await;
+    if !lacks.contains(&Lack::LocalPort) {
+        println!("tcp_connect_from_a_port");
+        tcp_connect_from_a_port(server, client, ip).await;
+    }
     println!("tcp_options");
     tcp_options(server, client, ip).await;
     println!("tcp_readiness_and_cancelling");
@@ -56,6 +78,10 @@ where
     udp_limits_and_conflicts(server, client, ip).await;
     println!("udp_connected");
     udp_connected(server, client, ip).await;
+    if !lacks.contains(&Lack::PortUnreachable) {
+        println!("udp_refused");
+        udp_refused(server, client, ip).await;
+    }
     println!("groups");
     groups(server).await;
 }
@@ -193,7 +219,7 @@ pub async fn tcp_acknowledgements<A: TcpStack, B: TcpStack>(server: &A, client: 
     assert_eq!(c.flush().await, Ok(()));
 }
 
-/// A connection can be made from a chosen port, with a chosen hop limit.
+/// A connection can be made with a chosen hop limit.
 pub async fn tcp_connect_options<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr) {
     let (mut listener, address) = listener(server, ip).await;
     let mut options = ConnectOptions::new();
@@ -201,18 +227,25 @@ pub async fn tcp_connect_options<A: TcpStack, B: TcpStack>(server: &A, client: &
     let (a, c) = join(listener.accept(), client.connect_with(address, options)).await;
     let (a, c) = (a.unwrap(), c.unwrap());
     assert_eq!(c.hop_limit(), 9);
+    options.hop_limit = 0;
+    assert_eq!(client.connect_with(address, options).await.map(drop), Err(Error::InvalidInput));
+    drop((a, c));
+}
+
+/// A connection can be made from a chosen port, which must be free.
+pub async fn tcp_connect_from_a_port<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr) {
+    let (mut listener, address) = listener(server, ip).await;
+    let mut options = ConnectOptions::new();
     // The port of a listener of its own is one that is taken.
     let own = client.listen(unspecified(ip), 1).await.unwrap();
     options.local_port = own.local_addr().port();
     let taken = client.connect_with(address, options).await.map(drop);
     assert_eq!(taken, Err(Error::AddressInUse));
     drop(own);
-    let (b, d) = join(listener.accept(), client.connect_with(address, options)).await;
-    let (b, d) = (b.unwrap(), d.unwrap());
-    assert_eq!(b.peer_addr().port(), options.local_port);
-    options.hop_limit = 0;
-    assert_eq!(client.connect_with(address, options).await.map(drop), Err(Error::InvalidInput));
-    drop((a, b, c, d));
+    let (a, c) = join(listener.accept(), client.connect_with(address, options)).await;
+    let (a, c) = (a.unwrap(), c.unwrap());
+    assert_eq!(a.peer_addr().port(), options.local_port);
+    drop((a, c));
 }
 
 /// Options are kept, and nonsense refused.
@@ -358,7 +391,7 @@ pub async fn udp_limits_and_conflicts<A: UdpBind, B: UdpBind>(server: &A, client
     assert_eq!(c.hop_limit(), 9);
 }
 
-/// A connected socket hears its peer only, and is told when nobody listens there.
+/// A connected socket hears its peer only.
 pub async fn udp_connected<A, B>(server: &A, client: &B, ip: IpAddr)
 where
     A: UdpBind,
@@ -374,6 +407,19 @@ where
     let (_, to, from) = s.receive_into(&mut buffer).await.unwrap();
     s.send(to, from, b"answer").await.unwrap();
     assert_eq!(c.receive_into(&mut buffer).await, Ok(6));
+}
+
+/// A connected socket is told when nobody listens at its peer's.
+pub async fn udp_refused<A, B>(server: &A, client: &B, ip: IpAddr)
+where
+    A: UdpBind,
+    B: UdpStack<Error = Error>,
+{
+    let mut s = server.bind(unspecified(ip)).await.unwrap();
+    let (_, mut c) = client.connect(SocketAddr::new(ip, s.local_addr().port())).await.unwrap();
+    c.send(b"ask").await.unwrap();
+    let mut buffer = [0; 20];
+    s.receive_into(&mut buffer).await.unwrap();
     drop(s);
     c.send(b"ask again").await.unwrap();
     assert_eq!(c.receive_into(&mut buffer).await, Err(Error::Refused));

@@ -10,7 +10,7 @@ use net_core::Error;
 use net_core::nal::{Read, TcpStack, TcpWrite, Write};
 use net_services::http::{Config, Handler, Outcome, Request, Response, Route, Routes, Server};
 
-/// All of it, one after the other. `port` and the next two are used; the networks need 8 TCP sockets each.
+/// All of it, one after the other. `port` and the next three are used; the networks need 8 TCP sockets each.
 pub async fn all<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr, port: u16) {
     println!("requests_and_bodies");
     requests_and_bodies(server, client, SocketAddr::new(ip, port)).await;
@@ -20,6 +20,8 @@ pub async fn all<A: TcpStack, B: TcpStack>(server: &A, client: &B, ip: IpAddr, p
     stalled_clients(server, client, SocketAddr::new(ip, port + 1)).await;
     println!("graceful_stop");
     graceful_stop(server, client, SocketAddr::new(ip, port + 2)).await;
+    println!("a_chat");
+    crate::websocket::a_chat(server, client, SocketAddr::new(ip, port + 3)).await;
 }
 
 #[derive(Clone, Copy)]
@@ -70,7 +72,7 @@ impl Handler for Site {
     }
 }
 
-fn config(port: u16, ip: IpAddr) -> Config {
+pub(crate) fn config(port: u16, ip: IpAddr) -> Config {
     let any: IpAddr = if ip.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
     Config::new().with_address(SocketAddr::new(any, port))
 }
@@ -86,7 +88,7 @@ async fn with_server<A: TcpStack, T>(stack: &A, config: Config, test: impl Futur
 }
 
 /// Connects, also when the listener is only just coming.
-async fn connect<B: TcpStack>(client: &B, to: SocketAddr) -> B::Socket {
+pub(crate) async fn connect<B: TcpStack>(client: &B, to: SocketAddr) -> B::Socket {
     loop {
         match client.connect(to).await {
             Ok(socket) => return socket,
@@ -117,7 +119,7 @@ async fn response(socket: &mut impl Read<Error = Error>) -> Option<(String, Vec<
     }
 }
 
-async fn read_to_end(socket: &mut impl Read<Error = Error>) -> Vec<u8> {
+pub(crate) async fn read_to_end(socket: &mut impl Read<Error = Error>) -> Vec<u8> {
     let (mut data, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(n @ 1..) = socket.read(&mut buffer).await {
         data.extend_from_slice(&buffer[..n]);

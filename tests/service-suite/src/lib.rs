@@ -6,3 +6,5 @@
 #![allow(async_fn_in_trait)]
 
 pub mod http;
+pub mod http_client;
+pub mod websocket;

@@ -279,7 +279,8 @@ fn h18_the_server_s_close_waits_for_the_client_s_but_not_for_ever() {
     let linger = Config::new().linger;
     // What was under way is read over, however large, and pings are no longer answered.
     let late = vec![frame(TEXT, "larger than the buffer"), frame(PING, "")];
-    assert_eq!(took([late, vec![close(1001, "")]].concat()), linger);
+    assert_eq!(took([late.clone(), vec![close(1001, "")]].concat()), linger);
+    assert_eq!(took(late), Duration::from_secs(3) + linger);
     assert_eq!(took(vec![]), Duration::from_secs(3) + linger);
     // No way to answer, but a way to end.
     assert_eq!(took(vec![b"\x81\x05Hello".to_vec()]), linger);

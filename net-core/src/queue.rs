@@ -9,9 +9,10 @@ use heapless::Vec;
 use crate::limits;
 
 /// The bytes of a queue: the caller's, or the heap's.
-pub(super) enum Bytes<'d> {
+pub(crate) enum Bytes<'d> {
     Given(&'d mut [u8]),
     #[cfg(feature = "alloc")]
+    #[allow(dead_code)] // only the stack makes it
     Own(HeapVec<u8>),
 }
 
@@ -28,13 +29,13 @@ impl Bytes<'_> {
 /// Datagrams, each with what is known of it, in the order in which they came.
 ///
 /// They lie one behind the other, so taking one moves the later ones up: a few hundred bytes, mostly none.
-pub(super) struct Queue<'d, T> {
+pub(crate) struct Queue<'d, T> {
     bytes: Bytes<'d>,
     entries: Vec<(T, usize), { limits::UDP_DATAGRAMS }>,
 }
 
 impl<'d, T> Queue<'d, T> {
-    pub(super) fn new(bytes: Bytes<'d>) -> Self {
+    pub(crate) fn new(bytes: Bytes<'d>) -> Self {
         Self { bytes, entries: Vec::new() }
     }
 
@@ -43,12 +44,12 @@ impl<'d, T> Queue<'d, T> {
         self.entries.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Largest datagram that ever fits.
-    pub(super) fn capacity(&mut self) -> usize {
+    pub(crate) fn capacity(&mut self) -> usize {
         self.bytes.get().len()
     }
 
@@ -59,7 +60,7 @@ impl<'d, T> Queue<'d, T> {
     }
 
     /// Adds a datagram at the end. `false` when there is no room now.
-    pub(super) fn push(&mut self, about: T, data: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, about: T, data: &[u8]) -> bool {
         let start: usize = self.entries.iter().map(|(_, length)| length).sum();
         let Some(room) = self.bytes.get().get_mut(start..start + data.len()) else { return false };
         if self.entries.push((about, data.len())).is_err() {
@@ -70,19 +71,25 @@ impl<'d, T> Queue<'d, T> {
     }
 
     /// What is known of a datagram, and its payload.
-    pub(super) fn get(&mut self, index: usize) -> Option<(&mut T, &[u8])> {
+    pub(crate) fn get(&mut self, index: usize) -> Option<(&mut T, &[u8])> {
         let range = self.range(index)?;
         let (about, _) = self.entries.get_mut(index)?;
         Some((about, self.bytes.get().get(range)?))
     }
 
     /// What is known of each.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().map(|(about, _)| about)
     }
 
+    /// The first of this kind.
+    #[allow(dead_code)] // needed by one of the stacks: the features decide
+    pub(crate) fn position(&self, wanted: impl Fn(&T) -> bool) -> Option<usize> {
+        self.entries.iter().position(|(about, _)| wanted(about))
+    }
+
     /// Takes a datagram out.
-    pub(super) fn remove(&mut self, index: usize) {
+    pub(crate) fn remove(&mut self, index: usize) {
         if let Some(range) = self.range(index) {
             let end: usize = self.entries.iter().map(|(_, length)| length).sum();
             self.bytes.get().copy_within(range.end..end, range.start);
@@ -90,7 +97,7 @@ impl<'d, T> Queue<'d, T> {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! - [`block_on`]: an executor with sockets (tokio's) and `embassy-time` timers, on one thread;
 //! - networks: [`host`] has the traits of [`net_core::nal`] over the computer's own sockets, [`tap`] and [`user`] are
-//!   drivers for [`net_core::stack`], and [`pcap`] captures what goes through a driver.
+//!   drivers for [`net_core::stack`], and [`pcap`] captures what goes through a driver;
+//! - for a web server: a [`Directory`] of files for [`Site`](net_services::http::files::Site), and the [`SystemClock`].
 //!
 //! Everything here is for one thread; a program may have several, each with a `block_on` of its own.
 

@@ -1,8 +1,9 @@
 //! What the traits promise, over the computer's own sockets: the same tests as over the stack.
 #![allow(clippy::unwrap_used, clippy::large_futures)]
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use net_core::nal::{TcpListener as _, TcpStack as _};
 use port_linux::block_on;
 use port_linux::host::{HostConfig, HostNet};
 
@@ -30,8 +31,10 @@ fn http_over_host_sockets() {
 fn http_client_over_host_sockets() {
     block_on(async {
         let net = HostNet::new(HostConfig::default()).unwrap();
-        service_suite::http_client::all(&net, &net, Ipv4Addr::LOCALHOST.into(), 18_441).await;
-        service_suite::http_client::all(&net, &net, Ipv6Addr::LOCALHOST.into(), 18_441).await;
+        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let free = net.listen(SocketAddr::new(ip, 0), 1).await.unwrap().local_addr().port();
+            service_suite::http_client::all(&net, &net, ip, free).await;
+        }
     })
     .unwrap();
 }

@@ -104,7 +104,13 @@ impl Namespace {
 
     /// Gives the namespace an address, on its loopback interface: servers can bind to it before any device is there.
     pub fn address(&self, address: &str) {
-        self.ip(&format!("address add {address} dev lo"));
+        self.address_on(address, "lo");
+    }
+
+    fn address_on(&self, address: &str, interface: &str) {
+        // The kernel has even an address without duplicate address detection wait for a worker, unless it is told so.
+        let at_once = if address.contains(':') { "nodad" } else { "" };
+        self.ip(&format!("address add {address} dev {interface} {at_once}"));
     }
 
     /// Writes a setting below /proc/sys inside: `namespace.sysctl("net/ipv4/ip_forward", "1")`.
@@ -136,7 +142,7 @@ impl Namespace {
         self.ip(&format!("link add {interface} type veth peer name {their_interface} netns {}", other.name));
         for (namespace, interface, address) in [(self, interface, address), (other, their_interface, their_address)] {
             namespace.ip(&format!("link set {interface} gso_max_segs 1"));
-            namespace.ip(&format!("address add {address} dev {interface}"));
+            namespace.address_on(address, interface);
             namespace.ip(&format!("link set {interface} up"));
         }
     }

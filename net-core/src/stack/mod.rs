@@ -79,7 +79,7 @@ use embassy_net_driver::{Driver, LinkState};
 use embassy_time::Duration;
 use embassy_time::Instant;
 use heapless::Vec;
-use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::iface::{Interface, SocketSet, SocketStorage};
 use smoltcp::phy::DeviceCapabilities;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
@@ -145,7 +145,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     let mut inner = Inner {
         #[cfg(feature = "dhcp")]
         dhcp: run::Dhcp::Idle(run::dhcp_client(&mut resources.dhcp, &config)),
-        others: SocketSet::new(&mut resources.others[..]),
+        others: SocketSet::new(&mut resources.others.make([SocketStorage::EMPTY])[..]),
         iface,
         caps,
         hardware,
@@ -165,7 +165,11 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
             growing,
         ),
         #[cfg(feature = "icmp")]
-        echo: echo::Echo::new(&mut resources.echo_storage[..], &mut resources.echo, random.next_u64() as u16),
+        echo: echo::Echo::new(
+            resources.echo_storage.make([SocketStorage::EMPTY]),
+            &mut resources.echo,
+            random.next_u64() as u16,
+        ),
         #[cfg(feature = "multicast")]
         groups: multicast::Groups::new(),
         random,
@@ -181,7 +185,7 @@ pub fn new<'d, D: Driver, const TCP: usize, const UDP: usize, const TCP_BUFFER: 
     };
     inner.configure();
     let shared = Shared { inner: RefCell::new(inner), events: EventLog::new() };
-    let stack = Stack { shared: resources.shared.insert(shared) };
+    let stack = Stack { shared: resources.shared.make(shared) };
     Ok((stack, Runner { driver, stack }))
 }
 
@@ -229,15 +233,22 @@ impl Stack<'_> {
         // Only `with` borrows the cell, and nothing that it is given calls it again: this cannot fail.
         let mut inner = self.shared.inner.borrow_mut();
         let result = f(&mut inner);
-        if inner.pending.is_empty() {
-            return result;
-        }
-        let events = core::mem::take(&mut inner.pending);
+        let is_told = inner.pending.is_empty();
         drop(inner);
+        if !is_told {
+            self.tell();
+        }
+        result
+    }
+
+    /// Tells the events that are pending. Not inlined: whatever is done with a socket ends with it.
+    #[cold]
+    #[inline(never)]
+    fn tell(self) {
+        let events = core::mem::take(&mut self.shared.inner.borrow_mut().pending);
         for event in events {
             self.shared.events.push(event);
         }
-        result
     }
 
     /// The state of the interface now.

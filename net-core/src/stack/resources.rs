@@ -33,7 +33,7 @@ use crate::limits;
 /// # let _ = resources;
 /// ```
 pub struct Resources<'d, const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFFER: usize> {
-    pub(super) shared: Option<Shared<'d>>,
+    pub(super) shared: Room<Shared<'d>>,
     #[cfg(feature = "alloc")]
     pub(super) growing: Option<PoolSizes>,
     #[cfg(feature = "tcp")]
@@ -41,12 +41,33 @@ pub struct Resources<'d, const TCP: usize, const UDP: usize, const TCP_BUFFER: u
     #[cfg(feature = "udp")]
     pub(super) udp: UdpMemory<'d, UDP, UDP_BUFFER>,
     #[cfg(feature = "icmp")]
-    pub(super) echo_storage: [SocketStorage<'d>; 1],
+    pub(super) echo_storage: Room<[SocketStorage<'d>; 1]>,
     #[cfg(feature = "icmp")]
     pub(super) echo: EchoMemory,
     #[cfg(feature = "dhcp")]
     pub(super) dhcp: DhcpMemory<'d>,
-    pub(super) others: [SocketStorage<'d>; 1],
+    pub(super) others: Room<[SocketStorage<'d>; 1]>,
+}
+
+/// Room for a value that is made when the stack is.
+///
+/// Empty, all its bytes are zeros. `None` may be told by another value of some byte, and then a `static` with it, buffers
+/// and all, takes as much flash as it takes RAM.
+#[repr(u8)]
+pub(super) enum Room<T> {
+    Empty,
+    Made(T),
+}
+
+impl<T> Room<T> {
+    /// Puts the value there.
+    pub(super) fn make(&mut self, value: T) -> &mut T {
+        *self = Self::Made(value);
+        match self {
+            Self::Made(value) => value,
+            Self::Empty => unreachable!("just made"),
+        }
+    }
 }
 
 /// How many sockets a stack on the heap may have at once, and how large their buffers are.
@@ -73,34 +94,34 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
     /// Memory that is not in use yet.
     pub const fn new() -> Self {
         Self {
-            shared: None,
+            shared: Room::Empty,
             #[cfg(feature = "alloc")]
             growing: None,
             #[cfg(feature = "tcp")]
             tcp: TcpMemory {
-                storage: [SocketStorage::EMPTY; TCP],
-                places: [tcp_pool::Place::FREE; TCP],
+                storage: Room::Empty,
+                places: Room::Empty,
                 rx: [[0; TCP_BUFFER]; TCP],
                 tx: [[0; TCP_BUFFER]; TCP],
             },
             #[cfg(feature = "udp")]
             udp: UdpMemory {
-                storage: [SocketStorage::EMPTY; UDP],
-                places: [const { udp::Place::FREE }; UDP],
+                storage: Room::Empty,
+                places: Room::Empty,
                 rx_meta: [[PacketMetadata::EMPTY; limits::UDP_DATAGRAMS]; UDP],
                 rx: [[0; UDP_BUFFER]; UDP],
                 tx: [[0; UDP_BUFFER]; UDP],
-                transmit_storage: [SocketStorage::EMPTY; 1],
+                transmit_storage: Room::Empty,
                 transmit_meta: [PacketMetadata::EMPTY; 1],
                 transmit: [0; limits::UDP_PAYLOAD],
             },
             #[cfg(feature = "icmp")]
-            echo_storage: [SocketStorage::EMPTY; 1],
+            echo_storage: Room::Empty,
             #[cfg(feature = "icmp")]
             echo: EchoMemory::NEW,
             #[cfg(feature = "dhcp")]
-            dhcp: DhcpMemory { packet: [0; DHCP_PACKET], host_name: [0; limits::HOST_NAME], options: None },
-            others: [SocketStorage::EMPTY; 1],
+            dhcp: DhcpMemory { packet: [0; DHCP_PACKET], host_name: [0; limits::HOST_NAME], options: Room::Empty },
+            others: Room::Empty,
         }
     }
 }
@@ -125,8 +146,8 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
 
 #[cfg(feature = "tcp")]
 pub(super) struct TcpMemory<'d, const N: usize, const BUFFER: usize> {
-    storage: [SocketStorage<'d>; N],
-    places: [tcp_pool::Place; N],
+    storage: Room<[SocketStorage<'d>; N]>,
+    places: Room<[tcp_pool::Place; N]>,
     rx: [[u8; BUFFER]; N],
     tx: [[u8; BUFFER]; N],
 }
@@ -135,18 +156,19 @@ pub(super) struct TcpMemory<'d, const N: usize, const BUFFER: usize> {
 impl<'d, const N: usize, const BUFFER: usize> TcpMemory<'d, N, BUFFER> {
     pub(super) fn pool(&'d mut self) -> tcp_pool::Pool<'d> {
         let buffers = self.rx.iter_mut().zip(&mut self.tx).map(|(rx, tx)| (&mut rx[..], &mut tx[..]));
-        tcp_pool::Pool::fixed(&mut self.storage, &mut self.places, buffers)
+        let storage = self.storage.make([SocketStorage::EMPTY; N]);
+        tcp_pool::Pool::fixed(storage, self.places.make([tcp_pool::Place::FREE; N]), buffers)
     }
 }
 
 #[cfg(feature = "udp")]
 pub(super) struct UdpMemory<'d, const N: usize, const BUFFER: usize> {
-    storage: [SocketStorage<'d>; N],
-    places: [udp::Place<'d>; N],
+    storage: Room<[SocketStorage<'d>; N]>,
+    places: Room<[udp::Place<'d>; N]>,
     rx_meta: [[PacketMetadata; limits::UDP_DATAGRAMS]; N],
     rx: [[u8; BUFFER]; N],
     tx: [[u8; BUFFER]; N],
-    transmit_storage: [SocketStorage<'d>; 1],
+    transmit_storage: Room<[SocketStorage<'d>; 1]>,
     transmit_meta: [PacketMetadata; 1],
     transmit: [u8; limits::UDP_PAYLOAD],
 }
@@ -154,15 +176,16 @@ pub(super) struct UdpMemory<'d, const N: usize, const BUFFER: usize> {
 #[cfg(feature = "udp")]
 impl<'d, const N: usize, const BUFFER: usize> UdpMemory<'d, N, BUFFER> {
     pub(super) fn pool(&'d mut self, #[cfg(feature = "alloc")] growing: Option<PoolSizes>) -> udp::Pool<'d> {
-        let transmitter =
-            udp::Transmitter::new(&mut self.transmit_storage, &mut self.transmit_meta, &mut self.transmit);
+        let transmit_storage = self.transmit_storage.make([SocketStorage::EMPTY]);
+        let transmitter = udp::Transmitter::new(transmit_storage, &mut self.transmit_meta, &mut self.transmit);
         #[cfg(feature = "alloc")]
         if let Some(sizes) = growing {
             return udp::Pool::growing(sizes.udp, sizes.udp_buffer, transmitter);
         }
         let rx = self.rx_meta.iter_mut().zip(&mut self.rx);
         let buffers = rx.zip(&mut self.tx).map(|((rx_meta, rx), tx)| udp::Buffers { rx_meta, rx, tx });
-        udp::Pool::fixed(&mut self.storage, &mut self.places, buffers, transmitter)
+        let storage = self.storage.make([SocketStorage::EMPTY; N]);
+        udp::Pool::fixed(storage, self.places.make([const { udp::Place::FREE }; N]), buffers, transmitter)
     }
 }
 
@@ -175,7 +198,7 @@ const DHCP_PACKET: usize = 576;
 pub(super) struct DhcpMemory<'d> {
     packet: [u8; DHCP_PACKET],
     host_name: [u8; limits::HOST_NAME],
-    options: Option<[DhcpOption<'d>; 1]>,
+    options: Room<[DhcpOption<'d>; 1]>,
 }
 
 #[cfg(feature = "dhcp")]
@@ -188,6 +211,6 @@ impl<'d> DhcpMemory<'d> {
         let length = host_name.len().min(limits::HOST_NAME);
         self.host_name[..length].copy_from_slice(&host_name.as_bytes()[..length]);
         let option = DhcpOption { kind: 12, data: &self.host_name[..length] };
-        (&mut self.packet, self.options.insert([option]))
+        (&mut self.packet, self.options.make([option]))
     }
 }

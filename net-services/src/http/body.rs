@@ -151,13 +151,11 @@ impl Decoder {
                 State::Done => return Ok(Step::End { skip }),
                 _ => {
                     let Some(&byte) = input.get(skip) else { return Ok(Step::More { skip }) };
-                    match self.step(byte) {
-                        Ok(state) => self.state = state,
-                        Err(refusal) => {
-                            self.state = State::Broken;
-                            return Err(refusal);
-                        }
-                    }
+                    // What follows an error is Broken.
+                    let before = core::mem::replace(&mut self.state, State::Broken);
+                    let state = self.step(before, byte)?;
+                    self.weigh(state)?;
+                    self.state = state;
                     skip += 1;
                 }
             }
@@ -188,10 +186,10 @@ impl Decoder {
         self.is_done() || self.state == State::UntilClose
     }
 
-    /// Takes a byte of framing; gives the state after it.
-    fn step(&mut self, byte: u8) -> Result<State, Refusal> {
+    /// Takes a byte of framing that comes in the state `before`; gives the state after it.
+    fn step(&mut self, before: State, byte: u8) -> Result<State, Refusal> {
         let refuse = |why| Err(Refusal::bad_request(why));
-        Ok(match (self.state, byte) {
+        Ok(match (before, byte) {
             (State::Size(digits), _) if byte.is_ascii_hexdigit() => {
                 if digits == 8 {
                     return refuse("chunk size of more than 8 digits");
@@ -199,7 +197,7 @@ impl Decoder {
                 self.left = self.left * 16 + u64::from(char::from(byte).to_digit(16).unwrap_or(0));
                 State::Size(digits + 1)
             }
-            (State::Size(1..), b';') => self.extension(State::ExtensionStart)?,
+            (State::Size(1..), b';') => State::ExtensionStart,
             (State::Size(1..), b'\r') => State::SizeLf,
             (State::Size(_), _) => return refuse("malformed chunk size"),
             (State::SizeLf, b'\n') if self.left == 0 => {
@@ -208,21 +206,15 @@ impl Decoder {
             }
             (State::SizeLf, b'\n') => State::Chunk,
 
-            (State::ExtensionStart | State::ExtensionName, _) if is_token_byte(byte) => {
-                self.extension(State::ExtensionName)?
-            }
-            (State::ExtensionName, b'=') => self.extension(State::ExtensionValue)?,
-            (State::ExtensionValue, b'"') => self.extension(State::Quoted)?,
-            (State::ExtensionValue | State::ExtensionToken, _) if is_token_byte(byte) => {
-                self.extension(State::ExtensionToken)?
-            }
-            (State::ExtensionName | State::ExtensionToken | State::QuotedEnd, b';') => {
-                self.extension(State::ExtensionStart)?
-            }
+            (State::ExtensionStart | State::ExtensionName, _) if is_token_byte(byte) => State::ExtensionName,
+            (State::ExtensionName, b'=') => State::ExtensionValue,
+            (State::ExtensionValue, b'"') => State::Quoted,
+            (State::ExtensionValue | State::ExtensionToken, _) if is_token_byte(byte) => State::ExtensionToken,
+            (State::ExtensionName | State::ExtensionToken | State::QuotedEnd, b';') => State::ExtensionStart,
             (State::ExtensionName | State::ExtensionToken | State::QuotedEnd, b'\r') => State::SizeLf,
-            (State::Quoted, b'"') => self.extension(State::QuotedEnd)?,
-            (State::Quoted, b'\\') => self.extension(State::QuotedPair)?,
-            (State::Quoted | State::QuotedPair, _) if is_value_byte(byte) => self.extension(State::Quoted)?,
+            (State::Quoted, b'"') => State::QuotedEnd,
+            (State::Quoted, b'\\') => State::QuotedPair,
+            (State::Quoted | State::QuotedPair, _) if is_value_byte(byte) => State::Quoted,
 
             (State::ChunkCr, b'\r') => State::ChunkLf,
             (State::ChunkLf, b'\n') => {
@@ -235,18 +227,18 @@ impl Decoder {
             (State::LineStart, _) if is_token_byte(byte) => {
                 self.name.length = 0;
                 self.name.push(byte);
-                self.trailer(State::Name)?
+                State::Name
             }
             (State::Name, _) if is_token_byte(byte) => {
                 self.name.push(byte);
-                self.trailer(State::Name)?
+                State::Name
             }
             (State::Name, b':') if !self.any_trailer && is_forbidden_in_trailers(self.name.get()) => {
                 return refuse("field that is not allowed in trailers");
             }
-            (State::Name, b':') => self.trailer(State::Value)?,
+            (State::Name, b':') => State::Value,
             (State::Value, b'\r') => State::ValueLf,
-            (State::Value, _) if is_value_byte(byte) => self.trailer(State::Value)?,
+            (State::Value, _) if is_value_byte(byte) => State::Value,
             (State::ValueLf, b'\n') => State::LineStart,
             (State::EndLf, b'\n') => State::Done,
 
@@ -256,19 +248,24 @@ impl Decoder {
         })
     }
 
-    /// Counts a byte of a chunk extension.
-    fn extension(&mut self, next: State) -> Result<State, Refusal> {
+    /// Counts a byte that led into `state`, if it is one of those that there may not be too many of.
+    fn weigh(&mut self, state: State) -> Result<(), Refusal> {
+        let (most, refusal) = match state {
+            State::ExtensionStart
+            | State::ExtensionName
+            | State::ExtensionValue
+            | State::ExtensionToken
+            | State::Quoted
+            | State::QuotedPair
+            | State::QuotedEnd => (MAX_EXTENSIONS, Refusal::bad_request("chunk extensions too long")),
+            State::Name | State::Value => {
+                let status = Status::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                (MAX_TRAILERS, Refusal { status, why: "trailer section too long" })
+            }
+            _ => return Ok(()),
+        };
         self.overhead += 1;
-        if self.overhead > MAX_EXTENSIONS { Err(Refusal::bad_request("chunk extensions too long")) } else { Ok(next) }
-    }
-
-    /// Counts a byte of the trailer section.
-    fn trailer(&mut self, next: State) -> Result<State, Refusal> {
-        self.overhead += 1;
-        if self.overhead > MAX_TRAILERS {
-            return Err(Refusal { status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE, why: "trailer section too long" });
-        }
-        Ok(next)
+        if self.overhead > most { Err(refusal) } else { Ok(()) }
     }
 }
 

@@ -1,20 +1,16 @@
 //! One connection: its requests in order, each answered before the next is looked at.
 
-use core::cell::RefCell;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Poll, ready};
 
-use net_core::nal::ByteStream;
-use net_core::time::{Instant, bounded, with_deadline, with_timeout};
+use net_core::time::{Instant, bounded, with_timeout};
 
 use super::engine::{Engine, Step};
-use super::exchange::{Ends, Exchange, Incoming, State, Wire};
+use super::exchange::{Ends, Exchange, Incoming, State, later, poll_until};
 use super::head::{Head, Refusal};
 use super::request::Body;
-use super::seats::Seat;
 use super::server::Shared;
-use super::turns::Turns;
-use super::{Access, Error, Handler, Method, Request, RequestLine, Response, Status};
+use super::{Access, Error, Framing, Handler, Method, Outcome, Request, RequestLine, Response};
 use net_core::log::{Show, debug, info, warn};
 
 /// The part of a connection's buffer that responses are made in; requests have the rest.
@@ -23,73 +19,62 @@ const RESPONSE_SHARE: usize = 4;
 const RESPONSE_LEAST: usize = 256;
 
 /// Serves a connection until it ends. `buffer` has at least [`LEAST_BUFFER`](super::LEAST_BUFFER) bytes.
-pub(super) async fn serve<H: Handler>(
-    shared: &Shared<'_>,
-    handler: &H,
-    stream: &mut dyn ByteStream,
-    ends: Ends,
-    buffer: &mut [u8],
-) {
+pub(super) async fn serve<H: Handler>(shared: &Shared<'_>, handler: &H, buffer: &mut [u8]) {
     let response_share = (buffer.len() / RESPONSE_SHARE).max(RESPONSE_LEAST).min(buffer.len());
     let (receiving, sending) = buffer.split_at_mut(buffer.len() - response_share);
-    let stream = &mut Turns::new(stream);
     let mut engine = Engine::new(shared.config, receiving, Instant::now());
     shared.count(|stats| stats.connections += 1);
     loop {
         let head = match engine.step(Instant::now()) {
             Step::Request(head) => head,
-            Step::Receive => match receive(&mut engine, stream, shared.seat).await {
-                Ok(n @ 1..) => {
-                    shared.count(|stats| stats.received += n as u64);
-                    continue;
-                }
-                Ok(0) => continue,
+            Step::Receive => match receive(shared, &mut engine).await {
+                Ok(()) => continue,
                 Err(()) => return,
             },
             Step::Refuse(refusal) => {
                 shared.count(|stats| stats.refused += 1);
-                debug!("request from {} refused: {}", Show(ends.peer), refusal.why);
-                return refuse(shared, stream, ends, &refusal, sending).await;
+                debug!("request from {} refused: {}", Show(shared.ends.peer), refusal.why);
+                return refuse(shared, &refusal, sending).await;
             }
             Step::Close => {
                 shared.count(|stats| stats.timed_out += u32::from(!engine.is_used()));
                 return;
             }
         };
-        if !answer(shared, handler, stream, ends, &mut engine, &head, sending).await {
+        if !answer(shared, handler, &mut engine, &head, sending).await {
             return;
         }
     }
 }
 
-/// Waits for bytes of a head. 0: it is time to look at the engine again. An error ends the connection.
-async fn receive(engine: &mut Engine<'_>, stream: &mut dyn ByteStream, seat: &Seat) -> Result<usize, ()> {
-    let (deadline, is_idle) = (engine.deadline(), engine.is_idle());
+/// Waits for bytes of a head, or until it is time to look at the engine again. An error ends the connection.
+async fn receive(shared: &Shared<'_>, engine: &mut Engine<'_>) -> Result<(), ()> {
+    let (seat, deadline, is_idle) = (shared.seat, engine.deadline(), engine.is_idle());
     let space = engine.space();
     seat.set_idle(is_idle.then(Instant::now));
     let reading = poll_fn(|cx| {
         // A client whose request is already here is served, however late it is.
-        match stream.poll_read(cx, space) {
+        match shared.wire.poll_read(cx, space) {
             Poll::Ready(Ok(n @ 1..)) => Poll::Ready(Ok(n)),
             Poll::Ready(_) => Poll::Ready(Err(())),
             Poll::Pending if is_idle && seat.poll_leave(cx) => Poll::Ready(Err(())),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => poll_until(deadline, cx).map(|()| Ok(0)),
         }
     });
-    let result = with_deadline(deadline, reading).await.unwrap_or(Ok(0));
+    let result = reading.await;
     seat.set_idle(None);
-    if let Ok(n @ 1..) = result {
+    let n = result?;
+    if n > 0 {
+        shared.count(|stats| stats.received += n as u64);
         engine.received(n);
     }
-    result
+    Ok(())
 }
 
 /// Has one request handled. `true`: the connection goes on.
 async fn answer<H: Handler>(
     shared: &Shared<'_>,
     handler: &H,
-    stream: &mut dyn ByteStream,
-    ends: Ends,
     engine: &mut Engine<'_>,
     head: &Head,
     sending: &mut [u8],
@@ -98,16 +83,15 @@ async fn answer<H: Handler>(
     let keep_alive = !engine.is_last() && !shared.seat.is_leaving();
     let (bytes, window, received) = engine.split(head);
     let incoming = Incoming::new(head.framing, received, shared.config.body_limit, head.expects_continue);
-    let state = State::new(ends, incoming).of(head, keep_alive);
-    let wire = RefCell::new(&mut *stream);
-    let exchange = Exchange::new(&wire, shared, &state);
-    let unfinished = Unfinished { wire: &wire, state: &state };
-    let request = Request::new(exchange, *head, bytes, window);
+    let state = State::new(shared, incoming).of(head, keep_alive);
+    let exchange = Exchange::new(&state);
+    let unfinished = Unfinished(&state);
+    let request = Request::new(exchange, head, bytes, window);
     let response = Response::new(exchange, &mut *sending);
     let is_whole = match handler.handle(request, response).await {
         Ok(_) => state.is_complete.get(),
         Err(error) => {
-            log_failure(&error, head.method, head.path(bytes), ends);
+            log_failure(&error, head.method, head.path(bytes), shared.ends);
             shared.count(|stats| match error {
                 Error::TimedOut => stats.timed_out += 1,
                 Error::Io(_) => stats.failed += 1,
@@ -118,85 +102,65 @@ async fn answer<H: Handler>(
             state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())
         }
     };
-    tell(shared, &state, Some((head, bytes)));
+    tell(&state, Some((head, bytes)));
     drop(unfinished);
     if !is_whole {
         // Half a response must not look like a whole one.
-        stream.reset();
+        shared.wire.reset();
         return false;
     }
-    let (keep_alive, incoming) = (state.keep_alive.get(), state.incoming.into_inner());
-    if !keep_alive {
+    if !state.keep_alive.get() {
+        let is_read = {
+            let incoming = state.incoming.borrow();
+            incoming.ended && incoming.raw == incoming.end
+        };
         // From a client that wanted to close, and whose request has been read to its end, nothing more comes that would
         // turn our end into a reset. Another may be sending its next request already.
-        if head.keep_alive || !incoming.ended || incoming.raw < incoming.end {
-            linger(stream, sending, shared.config).await;
+        if head.keep_alive || !is_read {
+            linger(shared, sending).await;
         }
         return false;
     }
-    discard_body(shared, stream, ends, engine, head, incoming).await
-}
-
-/// A request that is being answered. When it is given up in the middle, because the server's time is over, its response
-/// must not look whole: in HTTP/1.0 a body may end where the connection does.
-struct Unfinished<'a> {
-    wire: &'a dyn Wire,
-    state: &'a State,
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if self.state.is_begun.get() && !self.state.is_complete.get() {
-            self.wire.reset();
-        }
-    }
-}
-
-/// Reads what the handler left of the body, so that the next request is found. `true`: it was.
-async fn discard_body(
-    shared: &Shared<'_>,
-    stream: &mut dyn ByteStream,
-    ends: Ends,
-    engine: &mut Engine<'_>,
-    head: &Head,
-    mut incoming: Incoming,
-) -> bool {
-    if !incoming.ended {
-        incoming.limit = u64::MAX;
-        let (_, window, _) = engine.split(head);
-        let (state, wire) = (State::new(ends, incoming), RefCell::new(&mut *stream));
-        let exchange = Exchange::new(&wire, shared, &state);
+    // What the handler left of the body is read, so that the next request is found.
+    let is_ended = state.incoming.borrow().ended;
+    if !is_ended {
+        state.incoming.borrow_mut().limit = u64::MAX;
         // The response is out: nobody has to be told to go on.
         state.is_begun.set(true);
+        let (_, window, _) = engine.split(head);
         let mut body = Body { exchange, window };
         // What nobody wants is not worth waiting for at the pace that is enough for what somebody does.
-        let is_found = with_timeout(bounded(shared.config.body), body.discard(shared.config.discard)).await;
-        shared.count(|stats| stats.received += state.received.get());
-        incoming = state.incoming.into_inner();
-        if !matches!(is_found, Ok(Ok(true))) {
-            let (_, window, _) = engine.split(head);
-            linger(stream, window, shared.config).await;
+        let discarding = with_timeout(bounded(shared.config.body), body.discard(shared.config.discard));
+        if !matches!(discarding.await, Ok(Ok(true))) {
+            linger(shared, sending).await;
             return false;
         }
     }
+    let incoming = state.incoming.borrow();
     engine.next(head, incoming.raw, incoming.end, Instant::now());
     true
 }
 
-/// Counts and logs a request that is over: its head, and the bytes of that.
-fn tell(shared: &Shared<'_>, state: &State, head: Option<(&Head, &[u8])>) {
-    let sent = state.sent.get();
-    shared.count(|stats| {
-        stats.sent += sent;
-        stats.received += state.received.get();
-    });
-    let Some(log) = shared.access_log else { return };
-    let line = |(head, bytes): (&Head, _)| RequestLine::of(head, bytes);
+/// A request that is being answered. When it is given up in the middle, because the server's time is over, its response
+/// must not look whole: in HTTP/1.0 a body may end where the connection does.
+struct Unfinished<'a>(&'a State<'a>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.0.is_begun.get() && !self.0.is_complete.get() {
+            self.0.shared.wire.reset();
+        }
+    }
+}
+
+/// Tells the access log of a request that is over: its head, and the bytes of that.
+fn tell(state: &State<'_>, head: Option<(&Head, &[u8])>) {
+    let Some(log) = state.shared.access_log else { return };
     log(&Access {
-        peer: state.ends.peer,
-        request: head.map(line),
+        peer: state.shared.ends.peer,
+        request: head.map(|(head, bytes)| RequestLine::of(head, bytes)),
         status: state.is_begun.get().then(|| state.status.get()),
-        body: sent.saturating_sub(state.head_sent.get()),
+        body: state.body_sent.get().max(0) as u64,
     });
 }
 
@@ -218,50 +182,44 @@ fn log_failure(error: &Error, method: Method, path: &str, ends: Ends) {
 }
 
 /// Answers in place of the handler, without the detail (H-21).
-async fn explain(exchange: Exchange<'_>, error: &Error, sending: &mut [u8]) -> Result<(), Error> {
+fn explain<'c>(
+    exchange: Exchange<'c>,
+    error: &Error,
+    sending: &'c mut [u8],
+) -> impl Future<Output = Outcome> + use<'c> {
     let status = error.status();
     if matches!(error, Error::TimedOut | Error::BodyIncomplete | Error::BodyTooLarge) {
         exchange.keep_alive.set(false);
     }
     let response = Response::new(exchange, sending).status(status);
-    let sent = match error {
-        Error::Options(allowed) => response.header("Allow", allowed).empty().await,
-        Error::MethodNotAllowed(allowed) => response.header("Allow", allowed).text(status.reason()).await,
-        Error::UpgradeRequired => {
-            let response = response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", 13);
-            response.text(status.reason()).await
-        }
-        _ => response.text(status.reason()).await,
+    let response = match error {
+        Error::Options(allowed) | Error::MethodNotAllowed(allowed) => response.header("Allow", allowed),
+        Error::UpgradeRequired => response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13"),
+        _ => response,
     };
-    sent.map(drop)
+    response.text(status.reason())
 }
 
 /// H-11: answers a request that is none, and closes so that the client sees the answer.
-async fn refuse(shared: &Shared<'_>, stream: &mut dyn ByteStream, ends: Ends, refusal: &Refusal, sending: &mut [u8]) {
-    let incoming = Incoming::new(super::Framing::None, 0, 0, false);
-    let (state, wire) = (State::new(ends, incoming), RefCell::new(&mut *stream));
-    let exchange = Exchange::new(&wire, shared, &state);
-    let response = Response::new(exchange, &mut *sending).status(refusal.status);
-    let response = match refusal.status {
-        Status::SERVICE_UNAVAILABLE => response.header("Retry-After", 1),
-        _ => response,
-    };
-    let sent = response.text(refusal.status.reason()).await;
-    tell(shared, &state, None);
+async fn refuse(shared: &Shared<'_>, refusal: &Refusal, sending: &mut [u8]) {
+    let state = State::new(shared, Incoming::new(Framing::None, 0, 0, false));
+    let error = Error::Status(refusal.status, refusal.why);
+    let sent = explain(Exchange::new(&state), &error, sending).await;
+    tell(&state, None);
     if sent.is_ok() {
-        linger(stream, sending, shared.config).await;
+        linger(shared, sending).await;
     }
 }
 
 /// Ends our side and takes what still comes for a moment: closing with unread data would send a reset, which may
 /// overtake the answer (RFC 9112 section 9.6).
-async fn linger(stream: &mut dyn ByteStream, scratch: &mut [u8], config: &super::Config) {
-    let lingering = async {
-        if poll_fn(|cx| stream.poll_finish(cx)).await.is_err() || scratch.is_empty() {
-            return;
+async fn linger(shared: &Shared<'_>, scratch: &mut [u8]) {
+    let until = later(Instant::now(), shared.config.linger);
+    poll_fn(|cx| {
+        if poll_until(until, cx).is_pending() && ready!(shared.wire.poll_finish(cx)).is_ok() && !scratch.is_empty() {
+            while let Ok(1..) = ready!(shared.wire.poll_read(cx, scratch)) {}
         }
-        while let Ok(1..) = poll_fn(|cx| stream.poll_read(cx, scratch)).await {}
-    };
-    // Whether it ended in time makes no difference: it ends now.
-    let _ = with_timeout(bounded(config.linger), lingering).await;
+        Poll::Ready(())
+    })
+    .await;
 }

@@ -1,6 +1,6 @@
 //! The fields that decide how a message is framed and what becomes of the connection (RFC 9112 sections 6 and 9).
 
-use super::fields::elements;
+use super::fields::is_same;
 
 /// What the fields of one head say, gathered field by field.
 #[derive(Debug, Default)]
@@ -18,29 +18,30 @@ pub(super) struct Control<'a> {
 impl<'a> Control<'a> {
     /// Takes note of one field. The error says what is wrong with it.
     pub(super) fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), &'static str> {
-        if name.eq_ignore_ascii_case("content-length") {
+        let name = name.as_bytes();
+        if is_same(name, b"content-length") {
             let length = content_length(value).ok_or("Content-Length is not a plain number")?;
             if self.content_length.replace(length).is_some() {
                 return Err("two Content-Length fields");
             }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            if !value.eq_ignore_ascii_case(b"chunked") {
+        } else if is_same(name, b"transfer-encoding") {
+            if !is_same(value, b"chunked") {
                 return Err("Transfer-Encoding is not chunked alone");
             }
             if core::mem::replace(&mut self.chunked, true) {
                 return Err("two Transfer-Encoding fields");
             }
-        } else if name.eq_ignore_ascii_case("host") {
+        } else if is_same(name, b"host") {
             if self.host.replace(value).is_some() {
                 return Err("two Host fields");
             }
-        } else if name.eq_ignore_ascii_case("connection") {
-            for option in elements(value) {
-                self.close |= option.eq_ignore_ascii_case("close");
-                self.keep_alive |= option.eq_ignore_ascii_case("keep-alive");
+        } else if is_same(name, b"connection") {
+            for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                self.close |= is_same(option, b"close");
+                self.keep_alive |= is_same(option, b"keep-alive");
             }
-        } else if name.eq_ignore_ascii_case("expect") {
-            if value.eq_ignore_ascii_case(b"100-continue") {
+        } else if is_same(name, b"expect") {
+            if is_same(value, b"100-continue") {
                 self.expects_continue = true;
             } else {
                 self.expects_more = true;

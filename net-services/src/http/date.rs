@@ -14,7 +14,7 @@ const LAST: u64 = 253_402_300_799;
 /// last second of that.
 pub fn write(time: UnixTime) -> [u8; 29] {
     let secs = time.as_secs().min(LAST);
-    let days = secs / DAY_SECS;
+    let (days, secs) = ((secs / DAY_SECS) as u32, (secs % DAY_SECS) as u32);
     let (year, month, day) = civil(days);
     let mut text = *b"ddd, 00 mmm 0000 00:00:00 GMT";
     let mut put = |at: usize, part: &[u8]| {
@@ -23,13 +23,11 @@ pub fn write(time: UnixTime) -> [u8; 29] {
         }
     };
     put(0, DAYS.get((days % 7) as usize).copied().unwrap_or(b"Thu"));
-    put(5, &two_digits(day));
     put(8, MONTHS.get((month - 1) as usize).copied().unwrap_or(b"Jan"));
-    put(12, &two_digits(year / 100));
-    put(14, &two_digits(year % 100));
-    put(17, &two_digits(secs / 3600 % 24));
-    put(20, &two_digits(secs / 60 % 60));
-    put(23, &two_digits(secs % 60));
+    let numbers = [(5, day), (12, year / 100), (14, year), (17, secs / 3600), (20, secs / 60 % 60), (23, secs % 60)];
+    for (at, number) in numbers {
+        put(at, &[b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
+    }
     text
 }
 
@@ -73,36 +71,33 @@ pub fn parse(text: &[u8]) -> Option<UnixTime> {
     moment(number(text.get(20..24)?)?, month(text.get(4..7)?)?, day, text.get(11..19)?)
 }
 
-fn two_digits(number: u64) -> [u8; 2] {
-    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
+/// Up to four digits.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
 }
 
 fn short_day(text: &[u8]) -> Option<usize> {
     DAYS.iter().position(|name| text.starts_with(*name))
 }
 
-fn month(name: &[u8]) -> Option<u64> {
-    MONTHS.iter().position(|month| *month == name).map(|index| index as u64 + 1)
+fn month(name: &[u8]) -> Option<u32> {
+    MONTHS.iter().position(|month| *month == name).map(|index| index as u32 + 1)
 }
 
 /// The moment of a date and a time of day written `08:49:37`, both checked. A leap second is the second after it.
-fn moment(year: u64, month: u64, day: u64, time: &[u8]) -> Option<UnixTime> {
+fn moment(year: u32, month: u32, day: u32, time: &[u8]) -> Option<UnixTime> {
     let (&[h1, h2, b':', m1, m2, b':', s1, s2], true) = (time, year >= 1970) else { return None };
     let (hour, minute, second) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
     let days = days(year, month, day);
     if hour > 23 || minute > 59 || second > 60 || civil(days) != (year, month, day) {
         return None;
     }
-    Some(UnixTime::from_secs(days * DAY_SECS + hour * 3600 + minute * 60 + second))
+    Some(UnixTime::from_secs(u64::from(days) * DAY_SECS + u64::from(hour * 3600 + minute * 60 + second)))
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, 1970 or later. Days of no month give those of the next or
 /// the one before.
-fn days(year: u64, month: u64, day: u64) -> u64 {
+fn days(year: u32, month: u32, day: u32) -> u32 {
     // Years that begin in March have the leap day at their end.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let to_month = (153 * month + 2) / 5;
@@ -111,7 +106,7 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 }
 
 /// The date of the Gregorian calendar so many days after 1970-01-01: year, month 1 to 12, day 1 to 31.
-fn civil(days: u64) -> (u64, u64, u64) {
+fn civil(days: u32) -> (u32, u32, u32) {
     let mut year = 1970 + days / 366;
     while days >= self::days(year + 1, 1, 1) {
         year += 1;

@@ -1,8 +1,9 @@
 //! The receiving side of one connection, between its requests: which bytes belong to a head, when it is complete, and how
 //! long is waited for it. Sans-IO: it is given bytes and the time.
 
-use net_core::time::{Instant, bounded};
+use net_core::time::Instant;
 
+use super::exchange::{later, slide};
 use super::head::{Head, Limits, Refusal, Scanner};
 use super::{Config, Status};
 
@@ -67,7 +68,7 @@ impl<'b> Engine<'b> {
             0 => self.config.first_byte,
             _ => self.config.keep_alive,
         };
-        self.since + bounded(patience)
+        later(self.since, patience)
     }
 
     pub(super) fn step(&mut self, now: Instant) -> Step {
@@ -113,7 +114,7 @@ impl<'b> Engine<'b> {
     pub(super) fn next(&mut self, head: &Head, begin: usize, end: usize, now: Instant) {
         let (begin, end) = (head.length + begin, (head.length + end).min(self.buffer.len()));
         let begin = begin.min(end);
-        self.buffer.copy_within(begin..end, 0);
+        slide(self.buffer, begin..end, 0);
         self.end = end - begin;
         self.scanner = Scanner::new();
         self.since = now;

@@ -79,6 +79,7 @@ impl<'c> EventStream<'c> {
     /// - [`Error::Internal`] when its name or id has a line end or a NUL, which would end it or make it void. Nothing of
     ///   it has been sent.
     /// - [`Error::TimedOut`], [`Error::Io`]: the client is gone.
+    /// - [`Error::Answered`] when the server stops: the response has been ended. It ends the handler, and is no failure.
     pub async fn send(&mut self, event: &Event<'_>) -> Result<(), Error> {
         self.write(event.event, event.id, event.retry, format_args!("{}", event.data)).await
     }
@@ -95,10 +96,10 @@ impl<'c> EventStream<'c> {
     /// Sends what no page sees, to keep the connection and to learn whether the client is still there.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], [`Error::Io`]: the client is gone.
+    /// [`Error::TimedOut`], [`Error::Io`]: the client is gone. [`Error::Answered`]: the server stops.
     pub async fn comment(&mut self, text: &str) -> Result<(), Error> {
         self.writer.print(format_args!("{}\n", Lines { name: "", text: format_args!("{text}") })).await?;
-        self.writer.flush().await
+        self.flush().await
     }
 
     /// Ends the response. The client connects again, unless the page has closed its `EventSource`.
@@ -121,6 +122,15 @@ impl<'c> EventStream<'c> {
             return Err(Error::Internal("an event whose name or id has a line end or a NUL"));
         }
         self.writer.print(format_args!("{message}")).await?;
+        self.flush().await
+    }
+
+    /// Sends what was written. Nothing else would end a stream of events when the server stops (H-22).
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.writer.is_closing() {
+            let _sent = self.writer.end().await?;
+            return Err(Error::Answered);
+        }
         self.writer.flush().await
     }
 }
@@ -339,5 +349,25 @@ mod tests {
         let client = talk(&handler, ["GET / HTTP/1.1\r\nHost: x\r\n\r\n"]);
         assert!(!client.text().contains("forged"));
         assert!(client.is_reset);
+    }
+
+    #[test]
+    fn h22_a_stream_without_end_ends_when_the_server_stops() {
+        use super::super::Config;
+        use super::super::seats::Seat;
+        use super::super::testing::{Client, Then, serve_stream};
+
+        let endless = async |_: Request<'_>, response: Response<'_>| {
+            let mut events = EventStream::start(response).await?;
+            loop {
+                events.send(&Event::new("tick")).await?;
+            }
+        };
+        let seat = Seat::new();
+        seat.leave();
+        let mut client = Client::new(["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], Then::Wait);
+        virtual_time::block_on(serve_stream(&endless, &Config::new(), 2048, &mut client, &seat));
+        assert!(client.text().ends_with("\r\n\r\n000c\r\ndata: tick\n\n\r\n0\r\n\r\n"), "{}", client.text());
+        assert!(!client.is_reset);
     }
 }

@@ -3,14 +3,16 @@
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::net::SocketAddr;
-use core::ops::Deref;
-use core::task::{Context, Poll};
+use core::ops::{Deref, Range};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use net_core::nal::ByteStream;
-use net_core::time::{Duration, Instant, bounded, with_timeout};
+use net_core::time::{Duration, Instant, Timer, bounded};
 
 use super::body::Decoder;
-use super::head::Head;
+use super::head::{Head, Span};
+use super::request::PARAMETERS;
 use super::server::Shared;
 use super::{Config, Error, Framing, Method, Status};
 
@@ -36,7 +38,7 @@ impl Pace {
     }
 
     pub(super) fn waited(&mut self, span: Duration, bytes: usize) {
-        self.waited = bounded(self.waited + span);
+        self.waited = bounded(self.waited.checked_add(span).unwrap_or(Duration::MAX));
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 }
@@ -59,7 +61,8 @@ pub(super) struct Incoming {
     pub(super) ended: bool,
     /// The client waits to be told that its body is wanted.
     pub(super) awaits_continue: bool,
-    pub(super) pace: Pace,
+    /// What is left to be sent of an interim response.
+    pub(super) interim: &'static [u8],
 }
 
 impl Incoming {
@@ -79,7 +82,7 @@ impl Incoming {
             awaits_continue: expects_continue
                 && received == 0
                 && !matches!(framing, Framing::None | Framing::Length(0)),
-            pace: Pace::default(),
+            interim: &[],
         }
     }
 
@@ -103,9 +106,10 @@ pub(super) struct Ends {
 }
 
 /// How far one request and its response have come.
-pub(super) struct State {
-    pub(super) ends: Ends,
+pub(super) struct State<'c> {
+    pub(super) shared: &'c Shared<'c>,
     pub(super) incoming: RefCell<Incoming>,
+    reading: Cell<Pace>,
     writing: Cell<Pace>,
     /// The connection may be used for another request, as far as is known.
     pub(super) keep_alive: Cell<bool>,
@@ -117,19 +121,21 @@ pub(super) struct State {
     pub(super) is_begun: Cell<bool>,
     /// The response has been written to its end.
     pub(super) is_complete: Cell<bool>,
-    /// The status of the response, and all that had been sent when its head had.
+    /// The status of the response.
     pub(super) status: Cell<Status>,
-    pub(super) head_sent: Cell<u64>,
-    pub(super) received: Cell<u64>,
-    pub(super) sent: Cell<u64>,
+    /// Bytes of its body that have been sent; while its head has not, what that lacks, below 0.
+    pub(super) body_sent: Cell<i64>,
+    /// The names of the parameters of the path, and where in the head their values are.
+    pub(super) parameters: RefCell<heapless::Vec<(&'static str, Span), PARAMETERS>>,
 }
 
-impl State {
+impl<'c> State<'c> {
     /// An exchange after which the connection closes.
-    pub(super) fn new(ends: Ends, incoming: Incoming) -> Self {
+    pub(super) fn new(shared: &'c Shared<'c>, incoming: Incoming) -> Self {
         Self {
-            ends,
+            shared,
             incoming: RefCell::new(incoming),
+            reading: Cell::new(Pace::default()),
             writing: Cell::new(Pace::default()),
             keep_alive: Cell::new(false),
             is_old: false,
@@ -137,9 +143,8 @@ impl State {
             is_begun: Cell::new(false),
             is_complete: Cell::new(false),
             status: Cell::new(Status::OK),
-            head_sent: Cell::new(0),
-            received: Cell::new(0),
-            sent: Cell::new(0),
+            body_sent: Cell::new(0),
+            parameters: RefCell::default(),
         }
     }
 
@@ -157,10 +162,11 @@ impl State {
 pub(super) trait Wire {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>>;
     fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>>;
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<Result<(), net_core::Error>>;
     fn reset(&self);
 }
 
-impl<'s> Wire for RefCell<&mut (dyn ByteStream + 's)> {
+impl<S: ByteStream> Wire for RefCell<S> {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>> {
         self.borrow_mut().poll_read(cx, buffer)
     }
@@ -169,67 +175,76 @@ impl<'s> Wire for RefCell<&mut (dyn ByteStream + 's)> {
         self.borrow_mut().poll_write(cx, data)
     }
 
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        self.borrow_mut().poll_finish(cx)
+    }
+
     fn reset(&self) {
         self.borrow_mut().reset();
     }
 }
 
-/// What a request and its response share: the connection and the [`State`], whose fields it has.
+/// What a request and its response share: the [`State`], whose fields it has.
+///
+/// What waits here polls, and keeps what it knows in the state: a future for each step would make the futures of
+/// handlers several times as large.
 #[derive(Clone, Copy)]
-pub(super) struct Exchange<'c> {
-    wire: &'c (dyn Wire + 'c),
-    pub(super) shared: &'c Shared<'c>,
-    state: &'c State,
-}
+pub(super) struct Exchange<'c>(&'c State<'c>);
 
-impl Deref for Exchange<'_> {
-    type Target = State;
+impl<'c> Deref for Exchange<'c> {
+    type Target = State<'c>;
 
-    fn deref(&self) -> &State {
-        self.state
+    fn deref(&self) -> &State<'c> {
+        self.0
     }
 }
 
 impl<'c> Exchange<'c> {
-    pub(super) fn new(wire: &'c dyn Wire, shared: &'c Shared<'c>, state: &'c State) -> Self {
-        Self { wire, shared, state }
+    pub(super) fn new(state: &'c State<'c>) -> Self {
+        Self(state)
     }
 
-    /// Waits for bytes of the request body. 0: the peer has finished.
-    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let (pace, config) = (self.incoming.borrow().pace, self.shared.config);
-        let began = Instant::now();
-        let reading = poll_fn(|cx| self.wire.poll_read(cx, buffer));
-        let read = with_timeout(pace.allowance(config.body, config.minimum_rate), reading).await;
-        let n = read.map_err(|_| Error::TimedOut).and_then(|read| read.map_err(Error::Io));
-        let n = n.inspect_err(|_| self.keep_alive.set(false))?;
-        self.incoming.borrow_mut().pace.waited(began.elapsed(), n);
-        self.received.set(self.received.get() + n as u64);
-        Ok(n)
+    /// Bytes of the request body, waited for since `since`, which is set anew. 0: the peer has finished.
+    pub(super) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        since: &mut Instant,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        let read = self.shared.wire.poll_read(cx, buffer);
+        let n = ready!(self.poll_in_time(cx, since, &self.reading, self.shared.config.body, read))?;
+        self.shared.count(|stats| stats.received += n as u64);
+        Poll::Ready(Ok(n))
     }
 
     /// Bytes for a protocol that has taken the connection over, and that has time limits of its own. 0: the peer has
     /// finished.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
-        let read = self.wire.poll_read(cx, buffer).map_err(Error::Io);
+        let read = self.shared.wire.poll_read(cx, buffer).map_err(Error::Io);
         if let Poll::Ready(Ok(n)) = read {
-            self.received.set(self.received.get() + n as u64);
+            self.shared.count(|stats| stats.received += n as u64);
         }
         read
     }
 
+    /// Sends some of it, at least one byte, waiting since `since`, which is set anew.
+    pub(super) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        since: &mut Instant,
+        data: &[u8],
+    ) -> Poll<Result<usize, Error>> {
+        let written = self.shared.wire.poll_write(cx, data);
+        let n = ready!(self.poll_in_time(cx, since, &self.writing, self.shared.config.write, written))?;
+        self.shared.count(|stats| stats.sent += n as u64);
+        self.body_sent.set(self.body_sent.get().saturating_add(n as i64));
+        Poll::Ready(Ok(n))
+    }
+
     /// Writes some of it, at least one byte; none when the future is dropped.
     pub(super) async fn write(&self, data: &[u8]) -> Result<usize, Error> {
-        let (mut pace, config) = (self.writing.get(), self.shared.config);
-        let began = Instant::now();
-        let writing = poll_fn(|cx| self.wire.poll_write(cx, data));
-        let written = with_timeout(pace.allowance(config.write, config.minimum_rate), writing).await;
-        let n = written.map_err(|_| Error::TimedOut).and_then(|written| written.map_err(Error::Io));
-        let n = n.inspect_err(|_| self.keep_alive.set(false))?;
-        pace.waited(began.elapsed(), n);
-        self.writing.set(pace);
-        self.sent.set(self.sent.get() + n as u64);
-        Ok(n)
+        let mut since = Instant::now();
+        poll_fn(|cx| self.poll_send(cx, &mut since, data)).await
     }
 
     /// Writes all of it.
@@ -239,6 +254,35 @@ impl<'c> Exchange<'c> {
             data = data.get(n..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Ready with what has come of an attempt to read or write; or with an error, when that has been waited for since
+    /// `since` and the client's pace allows no more.
+    fn poll_in_time(
+        &self,
+        cx: &mut Context<'_>,
+        since: &mut Instant,
+        pace: &Cell<Pace>,
+        patience: Duration,
+        attempt: Poll<Result<usize, net_core::Error>>,
+    ) -> Poll<Result<usize, Error>> {
+        let (mut so_far, now) = (pace.get(), Instant::now());
+        let result = match attempt {
+            Poll::Ready(result) => result.map_err(Error::Io),
+            Poll::Pending => {
+                ready!(poll_until(later(*since, so_far.allowance(patience, self.shared.config.minimum_rate)), cx));
+                Err(Error::TimedOut)
+            }
+        };
+        match result {
+            Ok(n) => {
+                so_far.waited(now.saturating_duration_since(*since), n);
+                pace.set(so_far);
+                *since = now;
+            }
+            Err(_) => self.keep_alive.set(false),
+        }
+        Poll::Ready(result)
     }
 
     /// Whether the connection goes on after this response, decided when its head is written.
@@ -251,4 +295,28 @@ impl<'c> Exchange<'c> {
         self.keep_alive.set(keep);
         keep
     }
+}
+
+/// Moves bytes within a buffer. What does not lie in it is not moved.
+#[inline(never)]
+pub(super) fn slide(buffer: &mut [u8], from: Range<usize>, to: usize) {
+    if from.start <= from.end && from.end <= buffer.len() && to <= buffer.len() - (from.end - from.start) {
+        buffer.copy_within(from, to);
+    }
+}
+
+/// Ready at that moment; until then the task is woken at it. For what waits for something else too: nothing is kept in
+/// the meantime.
+pub(super) fn poll_until(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if Instant::now() >= at {
+        return Poll::Ready(());
+    }
+    // A timer is ready only when it is polled again.
+    let _ = Pin::new(&mut Timer::at(at)).poll(cx);
+    Poll::Pending
+}
+
+/// The moment so long after another.
+pub(super) fn later(since: Instant, span: Duration) -> Instant {
+    since.checked_add(span).unwrap_or(Instant::MAX)
 }

@@ -69,10 +69,14 @@ pub fn is_forbidden_in_trailers(name: &[u8]) -> bool {
         "upgrade",
     ];
     const PREFIXES: [&str; 2] = ["content-", "if-"];
-    NAMES.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
-        || PREFIXES
-            .iter()
-            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
+    NAMES.iter().any(|forbidden| is_same(name, forbidden.as_bytes()))
+        || PREFIXES.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|start| is_same(start, prefix.as_bytes())))
+}
+
+/// Whether two names are the same but for the case of their letters. Not inlined: a loop in each of many places adds up.
+#[inline(never)]
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 /// The fields of a head that has been checked, in their order: an iterator over name and value.
@@ -98,12 +102,12 @@ impl<'a> Fields<'a> {
 
     /// The value of the first field of this name.
     pub fn get_bytes(&self, name: &str) -> Option<&'a [u8]> {
-        self.clone().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.clone().find(|(own, _)| is_same(own.as_bytes(), name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The values of all fields of this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.clone().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.clone().filter(move |(own, _)| is_same(own.as_bytes(), name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The elements of the comma-separated lists in all fields of this name, without the spaces around them, empty ones

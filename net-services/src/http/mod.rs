@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a client.
+//! An HTTP/1.1 server that is strict about what it reads and bounded in what it takes, and a [client].
 //!
 //! # A complete program
 //! A page that counts its visitors, served until the program ends. It runs on any stack behind
@@ -78,6 +78,7 @@
 //!   values, and those of a [query](Request::query_field). [`EventStream`] sends a page what happens.
 //! - Below that, without any I/O: [`head`], [`response_head`], [`body`], [`fields`] and [`date`], for programs with a loop
 //!   of their own.
+//! - An [`AccessLog`] is told what became of each request.
 //! - [`files`] serves a document root: files that are part of the program, or lie in a directory.
 //! - [`websocket`] turns a request into a connection for messages both ways; [`broadcast`] sends one to many.
 //! - [`client`] asks other servers.

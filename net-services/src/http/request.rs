@@ -1,13 +1,15 @@
 //! A request, as a handler sees it.
 
+use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::str::FromStr;
+use core::task::{Context, Poll, ready};
 
-use net_core::time::UnixTime;
+use net_core::time::{Instant, UnixTime};
 
 use super::body::Step;
-use super::exchange::Exchange;
-use super::head::Head;
+use super::exchange::{Exchange, slide};
+use super::head::{Head, Span};
 use super::{Error, Field, Fields, Framing, Method, Pairs};
 
 /// Parameters that one path can have.
@@ -22,18 +24,16 @@ pub(super) type Parameters<'c> = heapless::Vec<(&'static str, &'c str), PARAMETE
 /// What it gives out lives as long as the request, not only as long as the borrow: a handler can hold a path while it
 /// reads the body.
 pub struct Request<'c> {
-    exchange: Exchange<'c>,
-    head: Head,
+    head: &'c Head,
     bytes: &'c [u8],
-    parameters: Parameters<'c>,
     /// The content of the request.
     pub body: Body<'c>,
 }
 
 impl<'c> Request<'c> {
     /// `bytes` is the head, `window` the room behind it.
-    pub(super) fn new(exchange: Exchange<'c>, head: Head, bytes: &'c [u8], window: &'c mut [u8]) -> Self {
-        Self { exchange, head, bytes, parameters: Parameters::new(), body: Body { exchange, window } }
+    pub(super) fn new(exchange: Exchange<'c>, head: &'c Head, bytes: &'c [u8], window: &'c mut [u8]) -> Self {
+        Self { head, bytes, body: Body { exchange, window } }
     }
 
     /// The method.
@@ -86,7 +86,8 @@ impl<'c> Request<'c> {
 
     /// The part of the path that stood where the [route](super::Route) has `{name}` or `{*name}`.
     pub fn param(&self, name: &str) -> Option<&'c str> {
-        self.parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+        let parameters = self.body.exchange.parameters.borrow();
+        parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.text(self.bytes))
     }
 
     /// The same, parsed.
@@ -100,21 +101,25 @@ impl<'c> Request<'c> {
 
     /// The time of day, as it will stand in the `Date` of the response; `None` if nobody knows it.
     pub fn now(&self) -> Option<UnixTime> {
-        self.exchange.shared.clock.and_then(|clock| clock.now())
+        self.body.exchange.shared.clock.and_then(|clock| clock.now())
     }
 
-    pub(super) fn set_parameters(&mut self, parameters: Parameters<'c>) {
-        self.parameters = parameters;
+    pub(super) fn set_parameters(&mut self, parameters: &Parameters<'c>) {
+        let mut places = self.body.exchange.parameters.borrow_mut();
+        places.clear();
+        for (name, value) in parameters {
+            let _ = places.push((*name, Span::of(value.as_bytes(), self.bytes)));
+        }
     }
 
     /// The client's address and port.
     pub fn peer(&self) -> SocketAddr {
-        self.exchange.ends.peer
+        self.body.exchange.shared.ends.peer
     }
 
     /// This end's address and port.
     pub fn local(&self) -> SocketAddr {
-        self.exchange.ends.local
+        self.body.exchange.shared.ends.local
     }
 }
 
@@ -264,19 +269,24 @@ impl Body<'_> {
 
     /// Brings at least one byte of content, or the end.
     async fn fill(&mut self) -> Result<(), Error> {
+        let mut since = Instant::now();
+        poll_fn(|cx| self.poll_fill(cx, &mut since)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, since: &mut Instant) -> Poll<Result<(), Error>> {
         while !self.decode()? {
             self.make_room()?;
-            self.ask_for_body().await?;
+            ready!(self.poll_ask(cx, since))?;
             let end = self.exchange.incoming.borrow().end;
             let room = self.window.get_mut(end..).unwrap_or_default();
-            let n = self.exchange.read(room).await?;
+            let n = ready!(self.exchange.poll_receive(cx, since, room))?;
             if n == 0 {
                 self.exchange.keep_alive.set(false);
-                return Err(Error::BodyIncomplete);
+                return Poll::Ready(Err(Error::BodyIncomplete));
             }
             self.exchange.incoming.borrow_mut().end += n;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     /// Makes content of what has been received. `true`: there is some, or it is the end.
@@ -309,7 +319,7 @@ impl Body<'_> {
                 }
                 incoming.content = content;
                 if incoming.raw != incoming.ready {
-                    self.window.copy_within(incoming.raw..incoming.raw + length, incoming.ready);
+                    slide(self.window, incoming.raw..incoming.raw + length, incoming.ready);
                 }
                 incoming.raw += length;
                 incoming.ready += length;
@@ -331,29 +341,30 @@ impl Body<'_> {
         if content + rest >= self.window.len() {
             return Err(Error::BufferTooSmall);
         }
-        self.window.copy_within(incoming.start..incoming.ready, 0);
-        self.window.copy_within(incoming.raw..incoming.end, content);
+        slide(self.window, incoming.start..incoming.ready, 0);
+        slide(self.window, incoming.raw..incoming.end, content);
         (incoming.start, incoming.ready) = (0, content);
         (incoming.raw, incoming.end) = (content, content + rest);
         Ok(())
     }
 
     /// H-10: tells a client that waits for it to go on.
-    async fn ask_for_body(&mut self) -> Result<(), Error> {
-        {
-            let mut incoming = self.exchange.incoming.borrow_mut();
-            if !incoming.awaits_continue {
-                return Ok(());
-            }
+    fn poll_ask(&mut self, cx: &mut Context<'_>, since: &mut Instant) -> Poll<Result<(), Error>> {
+        let mut incoming = self.exchange.incoming.borrow_mut();
+        if incoming.awaits_continue {
             if matches!(incoming.framing, Framing::Length(length) if length > incoming.limit) {
-                return Err(Error::BodyTooLarge);
+                return Poll::Ready(Err(Error::BodyTooLarge));
             }
             incoming.awaits_continue = false;
+            if !self.exchange.is_begun.get() {
+                incoming.interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+            }
         }
-        if self.exchange.is_begun.get() {
-            return Ok(());
+        while !incoming.interim.is_empty() {
+            let n = ready!(self.exchange.poll_send(cx, since, incoming.interim))?;
+            incoming.interim = incoming.interim.get(n..).unwrap_or_default();
         }
-        self.exchange.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,6 +1,10 @@
 //! A response, as a handler makes it.
 
 use core::fmt::{self, Display, Write as _};
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+
+use net_core::time::Instant;
 
 use super::exchange::Exchange;
 use super::{Error, Outcome, Sent, Status, date, fields};
@@ -64,12 +68,9 @@ impl<'c> Response<'c> {
     /// and `Date` are the server's own.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
-        let reserved = RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name));
-        if reserved || fields::check_name(name).is_err() {
-            self.failed = self.failed.or(Some(Error::InvalidHeader));
-            return self;
+        if self.failed.is_none() {
+            self.failed = self.add(name, format_args!("{value}")).err();
         }
-        self.add(name, format_args!("{value}"));
         self
     }
 
@@ -89,31 +90,31 @@ impl<'c> Response<'c> {
     pub async fn send(self, content_type: &str, body: &[u8]) -> Outcome {
         let mut writer = self.sized(content_type, body.len() as u64)?;
         writer.write_all(body).await?;
-        writer.finish().await
+        writer.end().await
     }
 
     /// Sends plain text in UTF-8: `text/plain; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn text(self, text: &str) -> Outcome {
-        self.send("text/plain; charset=utf-8", text.as_bytes()).await
+    pub fn text(self, text: &str) -> impl Future<Output = Outcome> {
+        self.send("text/plain; charset=utf-8", text.as_bytes())
     }
 
     /// Sends an HTML page in UTF-8: `text/html; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn html(self, page: &str) -> Outcome {
-        self.send("text/html; charset=utf-8", page.as_bytes()).await
+    pub fn html(self, page: &str) -> impl Future<Output = Outcome> {
+        self.send("text/html; charset=utf-8", page.as_bytes())
     }
 
     /// Sends a JSON text: `application/json`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
-    pub async fn json(self, text: &str) -> Outcome {
-        self.send("application/json", text.as_bytes()).await
+    pub fn json(self, text: &str) -> impl Future<Output = Outcome> {
+        self.send("application/json", text.as_bytes())
     }
 
     /// Sends a text that is formatted on the way, for example `response.print("text/plain", format_args!("{n} V"))`.
@@ -126,7 +127,7 @@ impl<'c> Response<'c> {
         let _ = length.write_fmt(text);
         let mut writer = self.sized(content_type, length.0)?;
         writer.print(text).await?;
-        writer.finish().await
+        writer.end().await
     }
 
     /// Sends no body, and no content type.
@@ -134,7 +135,7 @@ impl<'c> Response<'c> {
     /// # Errors
     /// Those of [`send`](Self::send).
     pub async fn empty(self) -> Outcome {
-        self.bare()?.finish().await
+        self.bare()?.end().await
     }
 
     /// Begins and ends a response without a body.
@@ -178,31 +179,47 @@ impl<'c> Response<'c> {
         self.status = Status::SWITCHING_PROTOCOLS;
         self.exchange.keep_alive.set(false);
         let (exchange, mut writer) = (self.exchange, self.begin(None, Length::Absent)?);
-        writer.send_buffer().await?;
+        writer.flush().await?;
         Ok(Raw { exchange, buffer: writer.buffer })
     }
 
-    fn add(&mut self, name: &str, value: fmt::Arguments<'_>) {
-        if self.failed.is_some() {
-            return;
+    /// A field of the handler's.
+    fn add(&mut self, name: &str, value: fmt::Arguments<'_>) -> Result<(), Error> {
+        if fields::check_name(name).is_err()
+            || RESERVED.iter().any(|own| fields::is_same(own.as_bytes(), name.as_bytes()))
+        {
+            return Err(Error::InvalidHeader);
         }
-        let mut line = Line { buffer: self.buffer, end: self.end, is_value: false, error: None };
-        let written = line.write_fmt(format_args!("{name}: ")).and_then(|()| {
-            line.is_value = true;
-            line.write_fmt(value)
-        });
-        line.is_value = false;
-        let written = written.and_then(|()| line.write_str("\r\n"));
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put(name)?;
+        line.put(": ")?;
+        let written = line.write_fmt(value);
         // A value may have gone on after an error.
-        match line.error {
-            None if written.is_ok() => self.end = line.end,
-            None => self.failed = Some(Error::Internal("a field cannot be displayed")),
-            error => self.failed = error,
+        if let Some(error) = line.failed {
+            return Err(error);
         }
+        written.map_err(|_| Error::Internal("a field cannot be displayed"))?;
+        line.put("\r\n")?;
+        self.end = line.end;
+        Ok(())
+    }
+
+    /// A field whose value is text. Formatting that would take more memory and time.
+    fn add_text(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put(name)?;
+        line.put(": ")?;
+        line.put_value(value)?;
+        line.put("\r\n")?;
+        self.end = line.end;
+        Ok(())
     }
 
     /// Completes the head. It is not sent before the first of the body is.
     fn begin(mut self, content_type: Option<&str>, length: Length) -> Result<BodyWriter<'c>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         let exchange = self.exchange;
         let code = self.status.code();
         if self.status.is_informational() && !matches!(length, Length::Absent) {
@@ -210,22 +227,21 @@ impl<'c> Response<'c> {
         }
         let bodyless = self.status.is_bodiless() || code == 205;
         if let Some(content_type) = content_type.filter(|_| code >= 200 && code != 204) {
-            self.add("Content-Type", format_args!("{content_type}"));
+            self.add_text("Content-Type", content_type)?;
         }
         if let Some(server) = exchange.shared.config.server {
-            self.add("Server", format_args!("{server}"));
+            self.add_text("Server", server)?;
         }
         if let Some(now) = exchange.shared.clock.and_then(|clock| clock.now()) {
-            let date = date::write(now);
-            self.add("Date", format_args!("{}", core::str::from_utf8(&date).unwrap_or_default()));
+            self.add_text("Date", core::str::from_utf8(&date::write(now)).unwrap_or_default())?;
         }
         let length = if bodyless { Length::Absent } else { length };
         match length {
             // It has no body and says so, the only one that does (RFC 9110 section 15.3.6).
-            Length::Absent if code == 205 => self.add("Content-Length", format_args!("0")),
+            Length::Absent if code == 205 => self.add_text("Content-Length", "0")?,
             Length::Absent => {}
-            Length::Known(n) => self.add("Content-Length", format_args!("{n}")),
-            Length::Chunked => self.add("Transfer-Encoding", format_args!("chunked")),
+            Length::Known(n) => self.add_text("Content-Length", decimal(n, &mut [0; 20]))?,
+            Length::Chunked => self.add_text("Transfer-Encoding", "chunked")?,
             Length::UntilClose => exchange.keep_alive.set(false),
         }
         // Those that name a protocol in `Upgrade` say so here too (RFC 9110 section 7.8).
@@ -237,16 +253,21 @@ impl<'c> Response<'c> {
             (_, true) => "",
         };
         if !connection.is_empty() {
-            self.add("Connection", format_args!("{connection}"));
+            self.add_text("Connection", connection)?;
         }
-        if let Some(error) = self.failed {
-            return Err(error);
+        let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
+        line.put("\r\n")?;
+        let end = line.end;
+        // The status line ends where the fields begin.
+        let (digits, reason) = (&mut [0; 20], self.status.reason());
+        let parts = ["HTTP/1.1 ", decimal(u64::from(code), digits), " ", reason, "\r\n"];
+        let start = STATUS_LINE.saturating_sub(parts.iter().map(|part| part.len()).sum());
+        line.end = start;
+        for part in parts {
+            line.put(part)?;
         }
-        let end = self.end + 2;
-        self.buffer.get_mut(self.end..end).ok_or(Error::HeadTooLarge)?.copy_from_slice(b"\r\n");
-        let start = self.write_status_line()?;
         exchange.status.set(self.status);
-        exchange.head_sent.set(exchange.sent.get() + (end - start) as u64);
+        exchange.body_sent.set(-((end - start) as i64));
         let skips = exchange.is_head || bodyless;
         // Writing chunks takes room for their frame and something in it.
         if matches!(length, Length::Chunked) && self.buffer.len() < end + CHUNK_HEAD + CHUNK_END + 8 {
@@ -255,45 +276,55 @@ impl<'c> Response<'c> {
         let left = if let Length::Known(n) = length { n } else { 0 };
         Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: None })
     }
-
-    /// Puts the status line in front of the fields; gives where it begins.
-    fn write_status_line(&mut self) -> Result<usize, Error> {
-        let mut text = [0; STATUS_LINE];
-        let mut line = Line { buffer: &mut text, end: 0, is_value: false, error: None };
-        let (code, reason) = (self.status.code(), self.status.reason());
-        line.write_fmt(format_args!("HTTP/1.1 {code} {reason}\r\n")).map_err(|_| Error::HeadTooLarge)?;
-        let length = line.end;
-        let start = STATUS_LINE - length;
-        match (self.buffer.get_mut(start..STATUS_LINE), text.get(..length)) {
-            (Some(to), Some(from)) => to.copy_from_slice(from),
-            _ => return Err(Error::HeadTooLarge),
-        }
-        Ok(start)
-    }
 }
 
-/// Writes into a buffer; what would break a field is refused.
+/// A number in decimal digits.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    for place in digits.iter_mut().rev() {
+        let (rest, digit) = match u32::try_from(number) {
+            // A chip of 32 bits takes much longer for 64.
+            Ok(small) => (u64::from(small / 10), (small % 10) as u8),
+            Err(_) => (number / 10, (number % 10) as u8),
+        };
+        *place = b'0' + digit;
+        (number, start) = (rest, start - 1);
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()
+}
+
+/// Writes into a buffer.
 struct Line<'b> {
     buffer: &'b mut [u8],
     end: usize,
-    is_value: bool,
-    error: Option<Error>,
+    /// Why formatting failed.
+    failed: Option<Error>,
+}
+
+impl Line<'_> {
+    fn put(&mut self, text: &str) -> Result<(), Error> {
+        let place = self.buffer.get_mut(self.end..).and_then(|room| room.get_mut(..text.len()));
+        place.ok_or(Error::HeadTooLarge)?.copy_from_slice(text.as_bytes());
+        self.end += text.len();
+        Ok(())
+    }
+
+    /// The same; what would break a field is refused.
+    fn put_value(&mut self, text: &str) -> Result<(), Error> {
+        fields::check_value(text.as_bytes()).map_err(|_| Error::InvalidHeader)?;
+        self.put(text)
+    }
 }
 
 impl fmt::Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_value && fields::check_value(text.as_bytes()).is_err() {
-            self.error = Some(Error::InvalidHeader);
-            return Err(fmt::Error);
-        }
-        let end = self.end + text.len();
-        let Some(place) = self.buffer.get_mut(self.end..end) else {
-            self.error = Some(Error::HeadTooLarge);
-            return Err(fmt::Error);
-        };
-        place.copy_from_slice(text.as_bytes());
-        self.end = end;
-        Ok(())
+        self.put_value(text).map_err(|error| {
+            self.failed = Some(error);
+            fmt::Error
+        })
     }
 }
 
@@ -358,31 +389,12 @@ impl BodyWriter<'_> {
         if self.skips {
             return Ok(());
         }
+        let mut writing = Writing { data, direct: 0, since: Instant::now() };
         // Stands if this future is dropped.
         self.broken = Some(Error::LengthMismatch);
-        let result = self.put(data).await;
+        let result = poll_fn(|cx| self.poll_write(cx, &mut writing)).await;
         self.broken = result.err();
         result
-    }
-
-    async fn put(&mut self, mut data: &[u8]) -> Result<(), Error> {
-        while !data.is_empty() {
-            let room = self.room().len();
-            // What would fill the buffer more than once goes out as it is, behind what is there already.
-            if data.len() > room && data.len() - room >= self.buffer.len() {
-                return self.write_through(room, data).await;
-            }
-            let n = room.min(data.len());
-            if let (Some(to), Some(from)) = (self.room().get_mut(..n), data.get(..n)) {
-                to.copy_from_slice(from);
-            }
-            self.end += n;
-            data = data.get(n..).unwrap_or_default();
-            if !data.is_empty() {
-                self.flush().await?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes formatted text: `writer.print(format_args!("{n} volts")).await?`.
@@ -457,7 +469,8 @@ impl BodyWriter<'_> {
     /// [`Error::TimedOut`], [`Error::Io`]: the client is gone.
     pub async fn flush(&mut self) -> Result<(), Error> {
         self.close_chunk();
-        self.send_buffer().await
+        let mut since = Instant::now();
+        poll_fn(|cx| self.poll_send(cx, &mut since)).await
     }
 
     /// Whether the body is not sent at all, because the request was `HEAD`: then there is no need to make it.
@@ -469,8 +482,8 @@ impl BodyWriter<'_> {
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] when it is shorter than was announced; [`Error::TimedOut`], [`Error::Io`].
-    pub async fn finish(self) -> Outcome {
-        self.finish_with_trailers(&[]).await
+    pub async fn finish(mut self) -> Outcome {
+        self.end().await
     }
 
     /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks
@@ -481,10 +494,7 @@ impl BodyWriter<'_> {
     /// stand in trailers.
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
         self.count(0)?;
-        if !self.skips && self.left > 0 {
-            return Err(Error::LengthMismatch);
-        }
-        if matches!(self.length, Length::Chunked) && !self.skips {
+        if self.is_chunked() {
             for (name, value) in trailers {
                 if fields::check_name(name).is_err()
                     || fields::is_forbidden_in_trailers(name.as_bytes())
@@ -501,28 +511,51 @@ impl BodyWriter<'_> {
                 }
             }
             self.append(b"\r\n").await?;
+            // The end is written.
+            self.length = Length::Absent;
         }
-        self.send_buffer().await?;
+        self.end().await
+    }
+
+    /// Whether the connection is to close as soon as it can: the server stops. A response that would go on without end
+    /// should end now.
+    pub fn is_closing(&self) -> bool {
+        self.exchange.shared.seat.is_leaving()
+    }
+
+    /// Ends the body. What is left of `self` after that is of no use.
+    pub(super) async fn end(&mut self) -> Outcome {
+        self.count(0)?;
+        if !self.skips && self.left > 0 {
+            return Err(Error::LengthMismatch);
+        }
+        if self.is_chunked() {
+            self.close_chunk();
+            self.append(b"0\r\n\r\n").await?;
+        }
+        self.flush().await?;
         self.exchange.is_complete.set(true);
         Ok(Sent(()))
     }
 
+    fn is_chunked(&self) -> bool {
+        matches!(self.length, Length::Chunked) && !self.skips
+    }
+
     /// Bytes outside of any chunk.
-    async fn append(&mut self, mut data: &[u8]) -> Result<(), Error> {
-        while !data.is_empty() {
-            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-            let n = room.len().min(data.len());
-            let (now, later) = data.split_at_checked(n).unwrap_or((data, &[]));
-            if let Some(to) = room.get_mut(..n) {
-                to.copy_from_slice(now);
+    async fn append(&mut self, data: &[u8]) -> Result<(), Error> {
+        let (mut data, mut since) = (data, Instant::now());
+        poll_fn(|cx| {
+            loop {
+                let n = fill(self.buffer.get_mut(self.end..).unwrap_or_default(), &mut data);
+                self.end += n;
+                if data.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_send(cx, &mut since))?;
             }
-            self.end += n;
-            data = later;
-            if !data.is_empty() {
-                self.send_buffer().await?;
-            }
-        }
-        Ok(())
+        })
+        .await
     }
 
     fn count(&mut self, n: u64) -> Result<(), Error> {
@@ -542,7 +575,7 @@ impl BodyWriter<'_> {
     /// The room in the buffer for content. In chunks this opens one.
     fn room(&mut self) -> &mut [u8] {
         let mut limit = self.buffer.len();
-        if matches!(self.length, Length::Chunked) && !self.skips {
+        if self.is_chunked() {
             limit -= CHUNK_END;
             let begin = *self.chunk.get_or_insert_with(|| {
                 let begin = self.end;
@@ -576,42 +609,67 @@ impl BodyWriter<'_> {
         }
     }
 
-    /// Sends `data`, which is much: what is in the buffer first, topped up with its first `room` bytes.
-    async fn write_through(&mut self, room: usize, data: &[u8]) -> Result<(), Error> {
-        let (first, mut rest) = data.split_at_checked(room).unwrap_or((&[], data));
-        if let Some(place) = self.room().get_mut(..room) {
-            place.copy_from_slice(first);
-        }
-        self.end += first.len();
-        self.close_chunk();
-        if !matches!(self.length, Length::Chunked) {
-            self.send_buffer().await?;
-            return self.exchange.write_all(rest).await;
-        }
-        while !rest.is_empty() {
-            let (piece, later) = rest.split_at_checked(LARGEST_CHUNK).unwrap_or((rest, &[]));
-            if self.buffer.len() < self.end + CHUNK_HEAD {
-                self.send_buffer().await?;
+    /// Puts `data` into the buffer, and sends the buffer when it is full. What would fill it again is sent from where it is.
+    fn poll_write(&mut self, cx: &mut Context<'_>, writing: &mut Writing<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            if writing.direct > 0 {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+                let data = writing.data.get(..writing.direct).unwrap_or(writing.data);
+                let n = ready!(self.exchange.poll_send(cx, &mut writing.since, data))?;
+                writing.data = writing.data.get(n..).unwrap_or_default();
+                writing.direct = writing.direct.saturating_sub(n);
+                if writing.direct == 0 && self.is_chunked() {
+                    self.end += fill(self.buffer, &mut b"\r\n".as_slice());
+                }
+                continue;
             }
-            self.write_chunk_head(self.end, piece.len());
-            self.end += CHUNK_HEAD;
-            self.send_buffer().await?;
-            self.exchange.write_all(piece).await?;
-            self.append(b"\r\n").await?;
-            rest = later;
+            let n = fill(self.room(), &mut writing.data);
+            self.end += n;
+            if writing.data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.close_chunk();
+            if writing.data.len() < self.buffer.len() {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+            } else if !self.is_chunked() {
+                writing.direct = writing.data.len();
+            } else if self.buffer.len() < self.end + CHUNK_HEAD {
+                ready!(self.poll_send(cx, &mut writing.since))?;
+            } else {
+                writing.direct = writing.data.len().min(LARGEST_CHUNK);
+                self.write_chunk_head(self.end, writing.direct);
+                self.end += CHUNK_HEAD;
+            }
         }
-        Ok(())
     }
 
-    /// Whatever has been sent when this future is dropped is not sent again.
-    async fn send_buffer(&mut self) -> Result<(), Error> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, since: &mut Instant) -> Poll<Result<(), Error>> {
         while let Some(data) = self.buffer.get(self.start..self.end).filter(|data| !data.is_empty()) {
             self.exchange.is_begun.set(true);
-            self.start += self.exchange.write(data).await?;
+            self.start += ready!(self.exchange.poll_send(cx, since, data))?;
         }
         (self.start, self.end) = (0, 0);
-        Ok(())
+        Poll::Ready(Ok(()))
     }
+}
+
+/// What is being written of a body.
+struct Writing<'d> {
+    data: &'d [u8],
+    /// So many bytes of it are sent from where they are, after the buffer.
+    direct: usize,
+    /// When the waiting that is now going on began.
+    since: Instant,
+}
+
+/// Takes the first bytes of `data` into `room`, as many as fit; says how many.
+fn fill(room: &mut [u8], data: &mut &[u8]) -> usize {
+    let n = room.len().min(data.len());
+    if let (Some(to), Some((now, later))) = (room.get_mut(..n), data.split_at_checked(n)) {
+        to.copy_from_slice(now);
+        *data = later;
+    }
+    n
 }
 
 impl embedded_io_async::ErrorType for BodyWriter<'_> {

@@ -200,7 +200,7 @@ impl Handler for Router<'_> {
         }
         let found = self.look_up(request.method(), request.path(), &mut parameters, &mut allowed);
         let handler: Result<_, Error> = found.ok_or_else(|| miss(request.method(), allowed));
-        request.set_parameters(parameters);
+        request.set_parameters(&parameters);
         handler?.handle(request, response).await
     }
 }

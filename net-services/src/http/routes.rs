@@ -135,7 +135,7 @@ impl<T: Copy> Routes<T> {
         }
         let mut parameters = Parameters::new();
         if let Some(page) = self.look_up(method, path, &mut parameters, &mut allowed) {
-            request.set_parameters(parameters);
+            request.set_parameters(&parameters);
             return Ok(page);
         }
         Err(miss(method, allowed))
@@ -195,17 +195,19 @@ pub(super) fn miss(method: Method, allowed: Methods) -> Error {
 
 /// Whether a path begins as `pattern` says, and what is left of it behind that. Parameters are added as they are met.
 pub(super) fn fits<'c>(pattern: &'static str, path: &'c str, parameters: &mut Parameters<'c>) -> Option<&'c str> {
-    let mut rest = path;
-    for part in pattern.strip_prefix('/')?.split('/') {
-        rest = rest.strip_prefix('/')?;
-        let segment = rest.split('/').next().unwrap_or_default();
+    let (mut pattern, mut rest) = (pattern, path);
+    while let Some(following) = pattern.strip_prefix('/') {
+        let (part, segment);
+        (part, pattern) = first_segment(following);
+        let path = rest.strip_prefix('/')?;
+        (segment, rest) = first_segment(path);
         let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
         match name {
             None if part == segment => {}
             None => return None,
             Some(name) => {
                 if let Some(name) = name.strip_prefix('*') {
-                    let _ = parameters.push((name, rest));
+                    let _ = parameters.push((name, path));
                     return Some("");
                 }
                 if segment.is_empty() {
@@ -214,9 +216,14 @@ pub(super) fn fits<'c>(pattern: &'static str, path: &'c str, parameters: &mut Pa
                 let _ = parameters.push((name, segment));
             }
         }
-        rest = rest.get(segment.len()..)?;
     }
     Some(rest)
+}
+
+/// What comes before the next slash, and the rest from there.
+fn first_segment(path: &str) -> (&str, &str) {
+    let end = path.bytes().position(|byte| byte == b'/').unwrap_or(path.len());
+    path.split_at_checked(end).unwrap_or((path, ""))
 }
 
 /// Whether a pattern is one.

@@ -7,20 +7,18 @@ use core::task::{Poll, Waker};
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
-use net_core::time::{Clock, Duration, bounded, with_timeout};
+use net_core::time::{Clock, Instant};
 
 use super::connection::serve;
-use super::exchange::Ends;
+use super::exchange::{Ends, Wire, later, poll_until};
 use super::seats::Seat;
+use super::turns::Turns;
 use super::{AccessLog, Config, Handler};
 use net_core::log::{Show, info};
 
 /// Bytes that the buffer of a connection has at least: 768. The largest request head is three quarters of the buffer
 /// less 128 bytes.
 pub const LEAST_BUFFER: usize = 768;
-
-/// How long is waited where something else ends the waiting.
-const LONG: Duration = Duration::from_secs(3600);
 
 /// What a server has done since it was made. Counters wrap around.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub struct Stats {
     pub sent: u64,
 }
 
-/// What a connection knows of its server.
+/// What the requests of a connection share: the server and the connection itself.
 pub(super) struct Shared<'s> {
     pub(super) config: &'s Config,
     pub(super) clock: Option<&'s dyn Clock>,
@@ -54,8 +52,10 @@ pub(super) struct Shared<'s> {
     pub(super) stats: &'s Cell<Stats>,
     /// Clients wait and there is no free place, or the server stops: connections are not kept.
     pub(super) is_crowded: &'s Cell<bool>,
-    /// The place of this connection.
+    /// The place of the connection.
     pub(super) seat: &'s Seat,
+    pub(super) ends: Ends,
+    pub(super) wire: &'s (dyn Wire + 's),
 }
 
 impl Shared<'_> {
@@ -151,8 +151,8 @@ impl<'s, H: Handler> Server<'s, H> {
     ///
     /// # Errors
     /// Those of [`TcpStack::listen`]; [`InvalidInput`](net_core::Error::InvalidInput) for no buffers, and for such that
-    /// are too small; and [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is counted in
-    /// [`stats`](Self::stats) and ends nothing but that connection.
+    /// are too small; and [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is
+    /// counted in [`stats`](Self::stats) and ends nothing but that connection.
     pub async fn run<S: TcpStack, const CONNECTIONS: usize, const BYTES: usize>(
         &self,
         stack: &S,
@@ -202,8 +202,6 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
-        use futures_util::stream::{FuturesUnordered, StreamExt};
-
         if bytes < LEAST_BUFFER || connections == 0 {
             return Err(net_core::Error::InvalidInput);
         }
@@ -213,8 +211,7 @@ impl<'s, H: Handler> Server<'s, H> {
                 self.work_on_heap(place, bytes).await;
             }
         };
-        let mut workers: FuturesUnordered<_> = places.iter().map(work).collect();
-        let all = async { workers.next().await.map_or((), |never: core::convert::Infallible| match never {}) };
+        let all = all_on_heap(places.iter().map(work));
         match select(self.accept(listener, &places), all).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
@@ -241,6 +238,7 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
+        let wire = Turns::new(RefCell::new(socket));
         let shared = Shared {
             config: &self.config,
             clock: self.clock,
@@ -248,9 +246,11 @@ impl<'s, H: Handler> Server<'s, H> {
             stats: &self.stats,
             is_crowded: &self.is_crowded,
             seat,
+            ends,
+            wire: &wire,
         };
-        serve(&shared, self.handler, &mut socket, ends, buffer).await;
-        drop(socket);
+        serve(&shared, self.handler, buffer).await;
+        drop(wire);
         seat.free();
     }
 
@@ -284,12 +284,13 @@ impl<'s, H: Handler> Server<'s, H> {
         for place in places {
             place.seat.leave();
         }
-        let all_free = poll_fn(|cx| {
-            places.iter().for_each(|place| place.seat.watch(cx));
-            if places.iter().any(|place| place.seat.is_taken()) { Poll::Pending } else { Poll::Ready(()) }
-        });
         // What has not finished by then is dropped.
-        let _ = with_timeout(bounded(self.config.stop), all_free).await;
+        let until = later(Instant::now(), self.config.stop);
+        poll_fn(|cx| {
+            places.iter().for_each(|place| place.seat.watch(cx));
+            if places.iter().any(|place| place.seat.is_taken()) { poll_until(until, cx) } else { Poll::Ready(()) }
+        })
+        .await;
         info!("HTTP on {} ended", Show(address));
         Ok(())
     }
@@ -312,16 +313,15 @@ impl<'s, H: Handler> Server<'s, H> {
         let wanted = async {
             listener.pending().await?;
             self.is_crowded.set(true);
-            loop {
-                // Until a place becomes idle, or one has been idle for long enough.
-                let patience = self.evict(places);
-                let mut is_news = false;
-                let news = poll_fn(|cx| {
-                    places.iter().for_each(|place| place.seat.watch(cx));
-                    if core::mem::replace(&mut is_news, true) { Poll::Ready(()) } else { Poll::Pending }
-                });
-                let _ = with_timeout(patience, news).await;
-            }
+            // `freed` ends this.
+            poll_fn(|cx| {
+                places.iter().for_each(|place| place.seat.watch(cx));
+                while let Some(again) = self.evict(places)
+                    && poll_until(again, cx).is_ready()
+                {}
+                Poll::Pending
+            })
+            .await
         };
         let result = select(freed, wanted).await;
         self.is_crowded.set(false);
@@ -331,24 +331,24 @@ impl<'s, H: Handler> Server<'s, H> {
         }
     }
 
-    /// Has the connection that has been idle for longest go, if that is long enough; gives when to look again.
-    fn evict<C>(&self, places: &[Place<C>]) -> Duration {
+    /// Has the connection that has been idle for longest go, if that is long enough; gives the moment when it will be.
+    fn evict<C>(&self, places: &[Place<C>]) -> Option<Instant> {
         let idle = places.iter().filter_map(|place| Some((place.seat.idle()?, &place.seat)));
-        let Some((since, seat)) = idle.min_by_key(|(since, _)| *since) else { return LONG };
+        let (since, seat) = idle.min_by_key(|(since, _)| *since)?;
         // One at a time. Who was told to go and got a request in that moment goes when that is answered, which may take
         // long: then another.
         if places.iter().any(|place| place.seat.is_leaving() && place.seat.idle().is_some()) {
-            return LONG;
+            return None;
         }
-        let patience = bounded(self.config.grace).checked_sub(since.elapsed()).unwrap_or(Duration::MIN);
-        if patience > Duration::MIN {
-            return patience;
+        let at = later(since, self.config.grace);
+        if Instant::now() < at {
+            return Some(at);
         }
         seat.leave();
         let mut stats = self.stats.get();
         stats.evicted = stats.evicted.wrapping_add(1);
         self.stats.set(stats);
-        LONG
+        None
     }
 
     async fn stopped(&self) {
@@ -361,6 +361,29 @@ impl<'s, H: Handler> Server<'s, H> {
         })
         .await;
     }
+}
+
+/// Polls all of them, each only when it was woken.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+async fn all_on_heap<F: Future>(futures: impl Iterator<Item = F>) {
+    use futures_util::stream::{FuturesUnordered, StreamExt};
+
+    let mut futures: FuturesUnordered<F> = futures.collect();
+    while futures.next().await.is_some() {}
+}
+
+/// Polls all of them. Without atomic instructions there are no wakers of their own to tell which was woken; but chips
+/// without have few connections.
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+async fn all_on_heap<F: Future>(futures: impl Iterator<Item = F>) {
+    use alloc::boxed::Box;
+
+    let mut futures: alloc::vec::Vec<_> = futures.map(Box::pin).collect();
+    poll_fn(|cx| {
+        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A place for a connection.

@@ -1,7 +1,9 @@
 //! Request targets (RFC 9112 section 3.2): their forms, the path in plain text, and the host.
 
-use core::net::Ipv6Addr;
 use core::ops::Range;
+
+use super::exchange::slide;
+use super::fields::is_same;
 
 /// The parts of a request target, as places in it.
 pub(super) struct Target {
@@ -72,7 +74,7 @@ pub(super) fn parse(target: &mut [u8], options: bool) -> Result<Target, &'static
 }
 
 fn starts_with(target: &[u8], scheme: &[u8]) -> bool {
-    target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    target.get(..scheme.len()).is_some_and(|start| is_same(start, scheme))
 }
 
 /// The byte that `%XX` stands for, given the two digits.
@@ -141,7 +143,7 @@ fn remove_dot_segments(path: &mut [u8]) -> Result<usize, &'static str> {
         };
         // A dot segment at the end leaves its slash.
         if keep > 0 || length == 0 || next == path.len() {
-            path.copy_within(read..read + 1 + keep, write);
+            slide(path, read..read + 1 + keep, write);
             write += 1 + keep;
         }
         read = next;
@@ -159,17 +161,56 @@ pub(super) fn host_and_port(value: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let (host, rest) = value.split_at_checked(end)?;
     let valid = match host {
         [] => false,
-        [b'[', address @ .., b']'] => core::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+        [b'[', address @ .., b']'] => is_ipv6(address),
         name => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')),
     };
     let port = match rest {
         [] | [b':'] => None,
-        [b':', digits @ ..] if digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit) => {
-            Some(core::str::from_utf8(digits).ok()?.parse().ok()?)
-        }
+        [b':', digits @ ..] if digits.len() <= 5 => Some(u16::try_from(number(digits)?).ok()?),
         _ => return None,
     };
     valid.then_some((host, port))
+}
+
+/// A number of a few digits.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+}
+
+/// Whether it is an IPv6 address (RFC 4291 section 2.2). Nothing is made of it, and to parse it for that would link 2 KB
+/// of `core`.
+fn is_ipv6(text: &[u8]) -> bool {
+    if text.starts_with(b":") && !text.starts_with(b"::") || text.ends_with(b":") && !text.ends_with(b"::") {
+        return false;
+    }
+    let count = text.split(|&byte| byte == b':').count();
+    let (mut groups, mut gaps) = (0, 0);
+    for (i, part) in text.split(|&byte| byte == b':').enumerate() {
+        let is_last = i + 1 == count;
+        groups += match part {
+            [] if i == 0 || is_last => 0,
+            [] => {
+                gaps += 1;
+                0
+            }
+            _ if part.len() <= 4 && part.iter().all(u8::is_ascii_hexdigit) => 1,
+            _ if is_last && count > 1 && is_ipv4(part) => 2,
+            _ => return false,
+        };
+    }
+    match gaps {
+        0 => groups == 8,
+        1 => groups < 8,
+        _ => false,
+    }
+}
+
+fn is_ipv4(text: &[u8]) -> bool {
+    let is_octet = |part: &[u8]| {
+        let canonical = matches!(part, [b'0'] | [b'1'..=b'9', ..]) && part.len() <= 3;
+        canonical && number(part).is_some_and(|octet| octet <= 255)
+    };
+    text.split(|&byte| byte == b'.').count() == 4 && text.split(|&byte| byte == b'.').all(is_octet)
 }
 
 /// Whether two values of `host[:port]` name the same, where no port means `default_port`.
@@ -177,5 +218,45 @@ pub(super) fn same_host(one: &[u8], other: &[u8], default_port: u16) -> bool {
     let (Some((one, one_port)), Some((other, other_port))) = (host_and_port(one), host_and_port(other)) else {
         return false;
     };
-    one.eq_ignore_ascii_case(other) && one_port.unwrap_or(default_port) == other_port.unwrap_or(default_port)
+    is_same(one, other) && one_port.unwrap_or(default_port) == other_port.unwrap_or(default_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Every row of up to ten parts that are empty or not, each with one of them replaced by something else.
+    #[test]
+    fn h6_ipv6_addresses_are_those_that_core_reads() {
+        let others = [
+            "abcd",
+            "FFFF",
+            "0000",
+            "12345",
+            "g",
+            "1.2.3.4",
+            "0.0.0.255",
+            "1.2.3.256",
+            "1.2.3",
+            "01.2.3.4",
+            "1.2.3.4.5",
+        ];
+        let mut right = 0;
+        for (length, row) in (1..=10).flat_map(|length| (0..1 << length).map(move |row: u32| (length, row))) {
+            let plain: Vec<&str> = (0..length).map(|i| if row >> i & 1 == 0 { "" } else { "1" }).collect();
+            for (place, other) in (0..length).flat_map(|place| others.map(|other| (place, other))) {
+                let mut parts = plain.clone();
+                parts[place] = other;
+                for text in [plain.join(":"), parts.join(":")] {
+                    let expected = text.parse::<core::net::Ipv6Addr>().is_ok();
+                    assert_eq!(is_ipv6(text.as_bytes()), expected, "{text}");
+                    right += u32::from(expected);
+                }
+            }
+        }
+        assert!(right > 1000, "{right}");
+        assert!(!is_ipv6(b""));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -11,9 +11,10 @@ use net_core::nal::ByteStream;
 use net_core::time::{Clock, Duration, Instant, SoftClock, Timer, UnixTime};
 
 use super::connection::serve;
-use super::exchange::Ends;
+use super::exchange::{Ends, Wire};
 use super::seats::Seat;
 use super::server::Shared;
+use super::turns::Turns;
 use super::{AccessLog, Config, Handler, Stats};
 
 /// What the client does when it has sent everything.
@@ -36,7 +37,7 @@ pub(super) struct Client {
     next: Instant,
     /// Takes no more than this of what is sent to it…
     pub(super) appetite: usize,
-    /// …until such a span has passed: then one byte more, and so on.
+    /// …until such a span has passed: then one byte more, and so on;
     pub(super) hunger: Option<Duration>,
     /// …until then: then all.
     pub(super) meal: Option<Duration>,
@@ -154,6 +155,27 @@ impl ByteStream for Client {
     }
 }
 
+/// A stream that is looked at again when it has been served.
+struct Lent<'s>(RefCell<&'s mut dyn ByteStream>);
+
+impl Wire for Lent<'_> {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, net_core::Error>> {
+        self.0.borrow_mut().poll_read(cx, buffer)
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
+        self.0.borrow_mut().poll_write(cx, data)
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<Result<(), net_core::Error>> {
+        self.0.borrow_mut().poll_finish(cx)
+    }
+
+    fn reset(&self) {
+        self.0.borrow_mut().reset();
+    }
+}
+
 /// Not yet, but then.
 fn wake_at<T>(at: Instant, cx: &mut Context<'_>) -> Poll<T> {
     let _ = Pin::new(&mut Timer::at(at)).poll(cx);
@@ -206,9 +228,19 @@ async fn serve_any<H: Handler>(
 ) -> Stats {
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
-    let shared = Shared { config, clock: Some(&clock), access_log, stats: &stats, is_crowded: &is_crowded, seat };
     let mut buffer = std::vec![0xaa; bytes];
-    serve(&shared, handler, stream, ends(), &mut buffer).await;
+    let wire = Turns::new(Lent(RefCell::new(stream)));
+    let shared = Shared {
+        config,
+        clock: Some(&clock),
+        access_log,
+        stats: &stats,
+        is_crowded: &is_crowded,
+        seat,
+        ends: ends(),
+        wire: &wire,
+    };
+    serve(&shared, handler, &mut buffer).await;
     stats.get()
 }
 

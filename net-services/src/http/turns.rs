@@ -1,63 +1,57 @@
 //! Turns: connections share a thread, and one whose client always has more to give, or always takes more, would never
 //! let the others have it.
 
+use core::cell::Cell;
 use core::task::{Context, Poll};
 
 use net_core::Error;
-use net_core::nal::ByteStream;
+
+use super::exchange::Wire;
 
 /// So often in a row a connection reads or writes without having to wait. Then it lets others go first.
 const TURNS: u8 = 32;
 
-/// A stream that makes its task pause now and then.
-pub(super) struct Turns<'s> {
-    stream: &'s mut dyn ByteStream,
-    left: u8,
+/// A connection that makes its task pause now and then.
+pub(super) struct Turns<W> {
+    wire: W,
+    left: Cell<u8>,
 }
 
-impl<'s> Turns<'s> {
-    pub(super) fn new(stream: &'s mut dyn ByteStream) -> Self {
-        Self { stream, left: TURNS }
+impl<W: Wire> Turns<W> {
+    pub(super) const fn new(wire: W) -> Self {
+        Self { wire, left: Cell::new(TURNS) }
     }
 
-    fn turn<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        attempt: impl FnOnce(&mut dyn ByteStream, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        if self.left == 0 {
-            self.left = TURNS;
+    /// Whether it is time to pause: then the task will be woken at once.
+    fn is_over(&self, cx: &Context<'_>) -> bool {
+        let is_over = self.left.get() == 0;
+        if is_over {
+            self.left.set(TURNS);
             cx.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        let result = attempt(self.stream, cx);
-        self.left = if result.is_ready() { self.left - 1 } else { TURNS };
+        is_over
+    }
+
+    fn count<T>(&self, result: Poll<T>) -> Poll<T> {
+        self.left.set(if result.is_ready() { self.left.get().saturating_sub(1) } else { TURNS });
         result
     }
 }
 
-impl ByteStream for Turns<'_> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
-        self.turn(cx, |stream, cx| stream.poll_read(cx, buffer))
+impl<W: Wire> Wire for Turns<W> {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        if self.is_over(cx) { Poll::Pending } else { self.count(self.wire.poll_read(cx, buffer)) }
     }
 
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.stream.poll_readable(cx)
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
+        if self.is_over(cx) { Poll::Pending } else { self.count(self.wire.poll_write(cx, data)) }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
-        self.turn(cx, |stream, cx| stream.poll_write(cx, data))
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.wire.poll_finish(cx)
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.stream.poll_flush(cx)
-    }
-
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.stream.poll_finish(cx)
-    }
-
-    fn reset(&mut self) {
-        self.stream.reset();
+    fn reset(&self) {
+        self.wire.reset();
     }
 }

@@ -1,8 +1,6 @@
-//! net-core on emulated bare metal: two stacks and a cable in one program on QEMU's riscv32 board `virt`, with a CPU that
-//! has no atomic instructions, as the ESP32-C3's.
+//! The libraries on emulated bare metal: two stacks and a cable in one program on QEMU's riscv32 board `virt`.
 //!
-//! It checks that everything works there, and prints how many instructions it took. Time is virtual, as in the tests on
-//! a computer: the clock jumps when nothing else can run. So with QEMU's `-icount shift=0` every run counts the same.
+//! It checks that everything works there, and prints how many instructions it took.
 //!
 //! On a computer this program does nothing.
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -13,6 +11,10 @@
 fn main() {}
 
 #[cfg(target_os = "none")]
-mod board;
+mod hosts;
 #[cfg(target_os = "none")]
-mod work;
+mod pages;
+#[cfg(target_os = "none")]
+mod sockets;
+#[cfg(target_os = "none")]
+mod start;

@@ -1,4 +1,4 @@
-//! What the parts of `net-core` take in memory.
+//! What the parts of the libraries take in memory.
 //!
 //! Each size is the length of an array, so that it can be read from the symbol table of a library built for a chip:
 //! no program has to run there.
@@ -12,6 +12,8 @@ use net_core::dns::{Family, Resolver};
 use net_core::driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use net_core::nal::{Read, TcpListener as _, UnconnectedUdp, Write};
 use net_core::stack::{PingOptions, Resources, Runner, Stack, TcpListener, TcpSocket, UdpSocket};
+use net_services::http::{Body, BodyWriter, Outcome, Request, Response, Server};
+use page_server::Buffers;
 
 type Small = Resources<'static, 0, 0, 0, 0>;
 type OneTcp = Resources<'static, 1, 0, 0, 0>;
@@ -40,6 +42,26 @@ type Tcp = TcpSocket<'static>;
 type Udp = UdpSocket<'static>;
 type Mut<T> = &'static mut T;
 type Bytes = &'static [u8];
+
+type Reply = Response<'static>;
+type Text = &'static str;
+
+/// A server with the smallest handler.
+struct Hello;
+
+impl net_services::http::Handler for Hello {
+    async fn handle(&self, _: Request<'_>, response: Response<'_>) -> Outcome {
+        response.text("hello").await
+    }
+}
+
+/// The future of a server with so many connections.
+const fn server<const CONNECTIONS: usize>() -> usize {
+    type S = Stack<'static>;
+    future3::<&'static Server<'static, Hello>, &'static S, Mut<[[u8; 2048]; CONNECTIONS]>, _, _>(
+        Server::run::<S, CONNECTIONS, 2048>,
+    )
+}
 
 macro_rules! sizes {
     ($($name:ident $what:literal = $size:expr;)*) => {
@@ -72,6 +94,21 @@ sizes! {
     SIZE_PING "future: Stack::ping" = future3::<S, IpAddr, PingOptions, _, _>(Stack::ping);
     SIZE_LOOKUP "future: Resolver::lookup" =
         future3::<&'static Resolver<S>, &'static str, Family, _, _>(Resolver::lookup);
+    SIZE_PAGE "future: the page server with 4 connections, beside their buffers" =
+        future2::<S, Mut<Buffers>, _, _>(page_server::serve);
+    SIZE_ECHO "future: an echo server with 4 connections" = future2::<S, Mut<Buffers>, _, _>(page_server::echo);
+    SIZE_SERVER "HTTP server" = size_of::<Server<'static, Hello>>();
+    SIZE_SERVE "future: Server::run with 4 connections" = server::<4>();
+    SIZE_CONNECTION "of it each connection, beside its buffer" = server::<5>() - server::<4>();
+    SIZE_REQUEST "a request" = size_of::<Request<'static>>();
+    SIZE_RESPONSE "a response" = size_of::<Reply>();
+    SIZE_RESPOND "future: Response::send" = future3::<Reply, Text, Bytes, _, _>(Reply::send);
+    SIZE_PRINT "future: Response::print" = future3::<Reply, Text, core::fmt::Arguments<'static>, _, _>(Reply::print);
+    SIZE_WRITER "future: BodyWriter::write_all" =
+        future2::<Mut<BodyWriter<'static>>, Bytes, _, _>(BodyWriter::write_all);
+    SIZE_FINISH "future: BodyWriter::finish" = future1::<BodyWriter<'static>, _, _>(BodyWriter::finish);
+    SIZE_BODY "future: Body::fill_buf" = future1::<Mut<Body<'static>>, _, _>(Body::fill_buf);
+    SIZE_READALL "future: Body::read_all" = future2::<Mut<Body<'static>>, Mut<[u8]>, _, _>(Body::read_all);
 }
 
 /// A driver of no size.

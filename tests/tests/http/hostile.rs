@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use lunet_tests::{Folder, Namespace, Process, data, have, read_all};
 
-use super::{Place, Site};
+use super::{Place, Site, start_example};
 
 /// The server has two places, and gives a client that stops one second.
 const STRICT: [&str; 4] = ["--connections", "2", "--timeout", "1"];
@@ -28,9 +28,9 @@ fn assert_serves(namespace: &Namespace, site: &Site) {
     assert!(read_all(&mut stream).ends_with("\r\n\r\nhello\n"));
 }
 
-/// Starts slowhttptest with eight connections: four times as many as there are places.
+/// Starts slowhttptest. Eight connections are four times as many as there are places.
 fn slowhttptest(namespace: &Namespace, options: &[&str], url: &str) -> Process {
-    let common = ["-c", "8", "-r", "100", "-l", "60", "-p", "60", "-u", url];
+    let common = ["-r", "100", "-l", "60", "-p", "60", "-u", url];
     namespace.start(Command::new("slowhttptest").args(common).args(options).stdin(Stdio::null()))
 }
 
@@ -41,7 +41,7 @@ fn h16_slow_reading() {
     }
     let Some(namespace) = Namespace::new() else { return };
     let mut site = site(&namespace);
-    let options = ["-X", "-k", "3", "-n", "5", "-w", "10", "-y", "20", "-z", "32"];
+    let options = ["-c", "8", "-X", "-k", "3", "-n", "5", "-w", "10", "-y", "20", "-z", "32"];
     let attack = slowhttptest(&namespace, &options, &site.url("/large.bin"));
     site.process.wait_for("GET /large.bin ");
     assert_serves(&namespace, &site);
@@ -69,17 +69,30 @@ fn attack(options: &[&str], path: &str, logged: &str) {
 
 #[test]
 fn h16_slow_heads() {
-    attack(&["-H", "-i", "1", "-x", "24"], "/text.txt", "\" 408 ");
+    attack(&["-c", "8", "-H", "-i", "1", "-x", "24"], "/text.txt", "\" 408 ");
 }
 
+/// To a handler that reads bodies; it has 16 places, and ten seconds' patience.
 #[test]
 fn h16_slow_bodies() {
-    attack(&["-B", "-i", "1", "-s", "8192", "-x", "10"], "/text.txt", "\" 405 ");
+    if !have(&["slowhttptest"]) {
+        return;
+    }
+    let Some(namespace) = Namespace::new() else { return };
+    let (mut server, url) = start_example(&namespace, Place::Tap);
+    let options = ["-c", "24", "-B", "-i", "1", "-s", "8192", "-x", "10"];
+    let attack = slowhttptest(&namespace, &options, &format!("{url}/count"));
+    // When the first is there, the others are on their way.
+    server.wait_for("POST /count HTTP/1.1: 408 Request Timeout");
+    let mut stream = namespace.connect(url.trim_start_matches("http://"));
+    stream.write_all(b"GET /name HTTP/1.0\r\n\r\n").unwrap();
+    assert!(read_all(&mut stream).ends_with("\r\n\r\nlamp"));
+    drop(attack);
 }
 
 #[test]
 fn h13_ranges_by_the_hundred() {
-    attack(&["-R", "-t", "GET", "-a", "10", "-b", "3000"], "/large.bin", "\"");
+    attack(&["-c", "8", "-R", "-t", "GET", "-a", "10", "-b", "3000"], "/large.bin", "\"");
 }
 
 /// Clients that stop at different points, twice as many as there are places.

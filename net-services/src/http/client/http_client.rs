@@ -194,9 +194,10 @@ impl<'a, N: TcpStack, D: Dns> Client<'a, N, D> {
             let mut connection = match kept {
                 Some(connection) => connection,
                 None => {
-                    self.stats.connections = self.stats.connections.wrapping_add(1);
                     let url = url_at(self.buffer, self.url_length)?;
-                    open(self.net, self.dns, &url, &times, &mut self.dns_error).await?
+                    let connection = open(self.net, self.dns, &url, &times, &mut self.dns_error).await?;
+                    self.stats.connections = self.stats.connections.wrapping_add(1);
+                    connection
                 }
             };
             self.stats.requests = self.stats.requests.wrapping_add(1);

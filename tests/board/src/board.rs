@@ -1,19 +1,8 @@
-//! The board: start, serial port, power switch, heap, virtual clock, executor.
-
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::future::Future;
-use core::panic::PanicInfo;
 use core::pin::Pin;
 use core::task::{Context, RawWaker, RawWakerVTable, Waker};
-
-use embedded_alloc::LlffHeap;
-
-/// The in-memory cable's frames.
-const HEAP: usize = 64 * 1024;
-
-#[global_allocator]
-static ALLOCATOR: LlffHeap = LlffHeap::empty();
 
 /// State of the only hart, which no interrupt touches: none is ever enabled.
 struct Single<T>(T);
@@ -23,31 +12,14 @@ struct Single<T>(T);
 unsafe impl<T> Sync for Single<T> {}
 
 /// How many tasks there may be.
-const TASKS: usize = 4;
+pub const TASKS: usize = 4;
 
 static NOW: Single<Cell<u64>> = Single(Cell::new(0));
 /// For each task: whether it has been woken, and when it wants to be.
 static WOKEN: Single<[Cell<bool>; TASKS]> = Single([const { Cell::new(true) }; TASKS]);
 static WAKE_AT: Single<[Cell<u64>; TASKS]> = Single([const { Cell::new(u64::MAX) }; TASKS]);
-
-#[riscv_rt::entry]
-fn start() -> ! {
-    #[allow(unsafe_code)]
-    {
-        static mut MEMORY: [u8; HEAP] = [0; HEAP];
-        // SAFETY: called once, before anything is allocated, with memory that is used for nothing else.
-        unsafe { ALLOCATOR.init((&raw mut MEMORY) as usize, HEAP) }
-    }
-    crate::work::all();
-    println("done");
-    power_off(true)
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = writeln!(Serial, "panic: {info}");
-    power_off(false)
-}
+/// For each task: the instructions it has taken.
+static SPENT: Single<[Cell<u64>; TASKS]> = Single([const { Cell::new(0) }; TASKS]);
 
 /// The 16550 of the board.
 struct Serial;
@@ -66,11 +38,12 @@ impl Write for Serial {
 }
 
 /// Writes a line.
-pub(crate) fn println(line: impl fmt::Display) {
+pub fn println(line: impl fmt::Display) {
     let _ = writeln!(Serial, "{line}");
 }
 
-fn power_off(well: bool) -> ! {
+/// Ends QEMU, with status 0 when all was well and 1 otherwise.
+pub fn power_off(well: bool) -> ! {
     #[allow(unsafe_code)]
     // SAFETY: the board's power switch is there; these two values end QEMU with status 0 and 1.
     unsafe {
@@ -82,8 +55,14 @@ fn power_off(well: bool) -> ! {
 }
 
 /// Instructions since the start.
-pub(crate) fn instructions() -> u64 {
+pub fn instructions() -> u64 {
     riscv::register::minstret::read64()
+}
+
+/// Instructions that the task of this number has taken in the [`run`] that is going on, without those of the poll in
+/// which it asks.
+pub fn spent_by(task: usize) -> u64 {
+    SPENT.0.get(task).map_or(0, Cell::get)
 }
 
 struct VirtualTime;
@@ -115,20 +94,32 @@ fn wake(task: *const ()) {
     }
 }
 
-/// Runs tasks until the last of them ends, each only when it has been woken; when all wait, the clock jumps to the
-/// earliest timer.
-pub(crate) fn run(mut tasks: [Pin<&mut dyn Future<Output = ()>>; TASKS]) {
+/// Runs at most [`TASKS`] tasks until the last of them ends, each only when it has been woken; when all wait, the clock
+/// jumps to the earliest timer.
+///
+/// # Panics
+/// When there is no timer left to wait for.
+pub fn run(tasks: &mut [Pin<&mut dyn Future<Output = ()>>]) {
+    for ((woken, wake_at), spent) in WOKEN.0.iter().zip(&WAKE_AT.0).zip(&SPENT.0) {
+        woken.set(true);
+        wake_at.set(u64::MAX);
+        spent.set(0);
+    }
+    let last = tasks.len() - 1;
     loop {
         let mut idle = true;
-        for (number, task) in tasks.iter_mut().enumerate() {
-            if !WOKEN.0[number].replace(false) {
+        for ((number, task), (woken, spent)) in tasks.iter_mut().enumerate().zip(WOKEN.0.iter().zip(&SPENT.0)) {
+            if !woken.replace(false) {
                 continue;
             }
             idle = false;
             #[allow(unsafe_code)]
             // SAFETY: the vtable's functions take the data for a number, which it is, and never for an address.
             let waker = unsafe { Waker::from_raw(RawWaker::new(core::ptr::without_provenance(number), &VTABLE)) };
-            if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && number == TASKS - 1 {
+            let before = instructions();
+            let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+            spent.set(spent.get() + (instructions() - before));
+            if poll.is_ready() && number == last {
                 return;
             }
         }

@@ -1,52 +1,22 @@
-//! What is done, and counted.
+//! The sockets of net-core.
 
-use core::net::SocketAddr;
 use core::pin::pin;
 
+use board::{println, run};
 use embassy_futures::join::join;
-use net_core::cable::{Cable, End, Quality};
-use net_core::cidr::Ipv4Inet;
 use net_core::dns::{Family, Resolver};
 use net_core::nal::{Read, TcpListener as _, TcpWrite as _, UnconnectedUdp, Write};
-use net_core::stack::{self, Config, PingOptions, Resources, Runner, Stack};
+use net_core::stack::{PingOptions, Stack};
 use static_cell::ConstStaticCell;
 
-use crate::board::{instructions, println, run};
-
-type Memory = Resources<'static, 4, 2, 2048, 1536>;
+use crate::hosts::{Memory, any, at, count, hosts};
 
 static SERVER: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static CLIENT: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-fn host(cable: &Cable, memory: &'static mut Memory, last: u8) -> (Stack<'static>, Runner<'static, End>) {
-    let address = Ipv4Inet::new([10, 0, 0, last].into(), 24).expect("a prefix length in range");
-    let config = Config::new().with_ipv4(address, None);
-    stack::new(cable.end(), config, memory, u64::from(last)).expect("a valid configuration")
-}
-
-fn at(last: u8, port: u16) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, last], port))
-}
-
-fn any(port: u16) -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], port))
-}
-
-/// Does something so often, and prints how many instructions each took, both ends together.
-async fn count<F: Future<Output = ()>>(what: &str, times: u32, mut once: impl FnMut() -> F) {
-    once().await; // whatever is slower the first time
-    let before = instructions();
-    for _ in 0..times {
-        once().await;
-    }
-    println(format_args!("{:>9}  {what}", (instructions() - before) / u64::from(times)));
-}
-
 pub(crate) fn all() {
-    let cable = Cable::new(Quality::PERFECT, 1);
-    let (server, mut server_runs) = host(&cable, SERVER.take(), 1);
-    let (client, mut client_runs) = host(&cable, CLIENT.take(), 2);
-    run([
+    let ((server, mut server_runs), (client, mut client_runs)) = hosts(SERVER.take(), CLIENT.take());
+    run(&mut [
         pin!(async { match server_runs.run().await {} }),
         pin!(async { match client_runs.run().await {} }),
         pin!(serve(server)),
@@ -78,7 +48,7 @@ async fn serve(stack: Stack<'static>) {
 }
 
 async fn use_it(stack: Stack<'static>) {
-    println("instructions, both ends together:");
+    println("instructions, both ends together, and of these the serving task:");
     {
         let socket = stack.connect(at(1, 7)).await.expect("a connection");
         let socket = core::cell::RefCell::new(socket);

@@ -14,7 +14,7 @@ fn letters(n: usize) -> String {
 }
 
 /// Writes `text` with whatever the writer has to offer.
-async fn write(body: &mut BodyWriter<'_>, mut text: &str, numbers: &mut Numbers) -> Result<(), Error> {
+async fn write(body: &mut BodyWriter<'_>, mut text: &str, numbers: &Numbers) -> Result<(), Error> {
     while !text.is_empty() {
         let most = [1, 5, 9, 100, 700, 3000][numbers.next(6)];
         let size = 1 + numbers.next(most);
@@ -53,8 +53,8 @@ async fn write(body: &mut BodyWriter<'_>, mut text: &str, numbers: &mut Numbers)
 #[test]
 fn responses_by_random_calls() {
     for seed in 1..1500 {
-        let numbers = std::cell::RefCell::new(Numbers::new(seed));
-        let length = numbers.borrow_mut().next(4000);
+        let numbers = Numbers::new(seed);
+        let length = numbers.next(4000);
         let (text, is_sized) = (letters(length), seed % 3 == 0);
         let text = text.as_str();
         let handler = async |request: Request<'_>, response: Response<'_>| {
@@ -65,7 +65,7 @@ fn responses_by_random_calls() {
                 true => response.sized("text/plain", length as u64)?,
                 false => response.stream("text/plain")?,
             };
-            write(&mut body, text, &mut numbers.borrow_mut()).await?;
+            write(&mut body, text, &numbers).await?;
             body.finish().await
         };
         let bytes = LEAST_BUFFER + (seed % 700) as usize;
@@ -82,7 +82,7 @@ fn responses_by_random_calls() {
 #[test]
 fn requests_by_random_calls() {
     for seed in 1..1500 {
-        let mut numbers = Numbers::new(seed);
+        let numbers = Numbers::new(seed);
         let text = letters(numbers.next(3000));
         let mut request = String::from("POST / HTTP/1.1\r\nHost: x\r\n");
         if seed % 3 == 0 {
@@ -101,12 +101,11 @@ fn requests_by_random_calls() {
         request += MARKER;
         let most = [1, 3, 40, 1000, 9000][numbers.next(5)];
         let cut = 1 + numbers.next(most);
-        let numbers = std::cell::RefCell::new(numbers);
         let handler = async |mut request: Request<'_>, response: Response<'_>| {
             if request.path() == "/marker" {
                 return response.text("marker").await;
             }
-            let (mut numbers, mut got) = (numbers.borrow_mut(), Vec::new());
+            let mut got = Vec::new();
             loop {
                 if numbers.next(200) == 0 {
                     // Enough: the rest is for the server to discard.

@@ -216,7 +216,7 @@ impl<'c> Exchange<'c> {
     ) -> Poll<Result<usize, Error>> {
         let read = self.shared.wire.poll_read(cx, buffer);
         let n = ready!(self.poll_in_time(cx, since, &self.reading, self.shared.config.body, read))?;
-        self.shared.count(|stats| stats.received += n as u64);
+        self.shared.count_bytes(|stats| &mut stats.received, n);
         Poll::Ready(Ok(n))
     }
 
@@ -225,7 +225,7 @@ impl<'c> Exchange<'c> {
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
         let read = self.shared.wire.poll_read(cx, buffer).map_err(Error::Io);
         if let Poll::Ready(Ok(n)) = read {
-            self.shared.count(|stats| stats.received += n as u64);
+            self.shared.count_bytes(|stats| &mut stats.received, n);
         }
         read
     }
@@ -239,7 +239,7 @@ impl<'c> Exchange<'c> {
     ) -> Poll<Result<usize, Error>> {
         let written = self.shared.wire.poll_write(cx, data);
         let n = ready!(self.poll_in_time(cx, since, &self.writing, self.shared.config.write, written))?;
-        self.shared.count(|stats| stats.sent += n as u64);
+        self.shared.count_bytes(|stats| &mut stats.sent, n);
         self.body_sent.set(self.body_sent.get().saturating_add(n as i64));
         Poll::Ready(Ok(n))
     }

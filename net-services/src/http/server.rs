@@ -59,11 +59,24 @@ pub(super) struct Shared<'s> {
 }
 
 impl Shared<'_> {
-    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+    /// Counts one more.
+    pub(super) fn count(&self, counter: fn(&mut Stats) -> &mut u32) {
+        count(self.stats, counter);
+    }
+
+    pub(super) fn count_bytes(&self, counter: fn(&mut Stats) -> &mut u64, bytes: usize) {
         let mut stats = self.stats.get();
-        change(&mut stats);
+        let counter = counter(&mut stats);
+        *counter = counter.wrapping_add(bytes as u64);
         self.stats.set(stats);
     }
+}
+
+fn count(stats: &Cell<Stats>, counter: fn(&mut Stats) -> &mut u32) {
+    let mut changed = stats.get();
+    let counter = counter(&mut changed);
+    *counter = counter.wrapping_add(1);
+    stats.set(changed);
 }
 
 /// An HTTP/1.1 server (RFC 9110, RFC 9112) for one handler.
@@ -345,9 +358,7 @@ impl<'s, H: Handler> Server<'s, H> {
             return Some(at);
         }
         seat.leave();
-        let mut stats = self.stats.get();
-        stats.evicted = stats.evicted.wrapping_add(1);
-        self.stats.set(stats);
+        count(&self.stats, |stats| &mut stats.evicted);
         None
     }
 

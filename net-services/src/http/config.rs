@@ -6,22 +6,35 @@ use net_core::time::Duration;
 
 /// What a [`Server`](super::Server) is held to. Const-constructible: start from [`Config::new`] and change fields.
 ///
-/// Every time is bounded: there is no way to wait for ever. A span longer than a year counts as a year.
+/// ```
+/// use net_core::time::Duration;
+/// use net_services::http::Config;
+///
+/// const CONFIG: Config = {
+///     let mut config = Config::new().with_port(8080);
+///     config.keep_alive = Duration::from_secs(5);
+///     config.server = Some("greenhouse");
+///     config
+/// };
+/// ```
+///
+/// Every time is bounded: there is no way to wait for ever. A span longer than a year counts as a year; one of 0 allows
+/// no waiting at all, only what is there already.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The address and port to listen on. Default `0.0.0.0:80`: every IPv4 address; `[::]:80` is both versions where
     /// the stack has both.
     pub address: SocketAddr,
-    /// Accepted connections that may wait for a free place, 1 or more. Default 4. Requests to connect beyond it wait in the
-    /// stack.
+    /// Connections that may wait for a free place, 1 or more. Default 4. Each takes a TCP socket of the stack while it
+    /// waits; requests to connect beyond it, or for which the stack has no socket, wait without one.
     pub backlog: usize,
     /// From the connection to the first byte of its first request. Default 10 s.
     pub first_byte: Duration,
     /// From the first byte of a request to the end of its head. Default 10 s; then 408.
     pub head: Duration,
     /// Between two requests on one connection. Default 15 s. When a client waits for a place, the connection that has
-    /// been idle for longest is closed before.
+    /// been idle for longest is closed earlier.
     pub keep_alive: Duration,
     /// For how long at least a connection may be idle, also while others wait for its place: its first or next request
     /// may be on the way, and would be lost. Default 500 ms.
@@ -34,17 +47,18 @@ pub struct Config {
     /// [`body`](Self::body) or [`write`](Self::write) span. Default 50: less than the slowest modem, more than an attacker
     /// who drips bytes. 0 turns it off.
     pub minimum_rate: u32,
-    /// How long the rest of a refused request is read and discarded, so that the client sees the answer and not a reset
-    /// (RFC 9112 section 9.6). Default 300 ms.
+    /// How long what a client still sends is read and discarded before its connection closes, so that it sees the last
+    /// answer and not a reset (RFC 9112 section 9.6). Default 300 ms.
     pub linger: Duration,
     /// How long running requests may take to finish after [`stop`](super::Server::stop). Default 5 s.
     pub stop: Duration,
-    /// Requests answered on one connection; the last answer says `Connection: close`. Default 1000.
+    /// Requests answered on one connection, 1 or more; the last answer says `Connection: close`. Default 1000.
     pub requests: u32,
-    /// Bytes of a request body, unless the handler sets another limit. Default 64 KiB. Answer beyond it: 413.
+    /// Bytes of a request body, unless the handler [sets another limit](super::Body::limit). Default 64 KiB. Answer beyond
+    /// it: 413.
     pub body_limit: u64,
     /// Bytes of a request body that no handler has read and that are discarded to keep the connection. Default 16 KiB;
-    /// beyond it the connection is closed.
+    /// beyond it, or when they take longer than [`body`](Self::body) altogether, the connection is closed.
     pub discard: u64,
     /// Bytes of a request target, at most 8192 (default). Answer beyond it, or beyond the buffer: 414.
     pub target: usize,
@@ -52,7 +66,7 @@ pub struct Config {
     pub fields: usize,
     /// Bytes of a request head, at most 16,384 (default). Answer beyond it, or beyond the buffer: 431.
     pub head_bytes: usize,
-    /// The `Server` field of every response. Default none.
+    /// The value of the `Server` field of every response, without control characters. Default none, and no such field.
     pub server: Option<&'static str>,
 }
 

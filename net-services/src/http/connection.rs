@@ -3,7 +3,7 @@
 use core::future::poll_fn;
 use core::task::{Poll, ready};
 
-use net_core::time::Instant;
+use net_core::time::{Instant, bounded, with_timeout};
 
 use super::engine::{Engine, Step};
 use super::exchange::{Ends, Exchange, Incoming, State, later, poll_until};
@@ -85,6 +85,7 @@ async fn answer<H: Handler>(
     let incoming = Incoming::new(head.framing, received, shared.config.body_limit, head.expects_continue);
     let state = State::new(shared, incoming).of(head, keep_alive);
     let exchange = Exchange::new(&state);
+    let unfinished = Unfinished(&state);
     let request = Request::new(exchange, head, bytes, window);
     let response = Response::new(exchange, &mut *sending);
     let is_whole = match handler.handle(request, response).await {
@@ -102,6 +103,7 @@ async fn answer<H: Handler>(
         }
     };
     tell(&state, Some((head, bytes)));
+    drop(unfinished);
     if !is_whole {
         // Half a response must not look like a whole one.
         shared.wire.reset();
@@ -112,8 +114,9 @@ async fn answer<H: Handler>(
             let incoming = state.incoming.borrow();
             incoming.ended && incoming.raw == incoming.end
         };
-        // With the request read to its end nothing more can come that would turn our end into a reset.
-        if !is_read {
+        // From a client that wanted to close, and whose request has been read to its end, nothing more comes that would
+        // turn our end into a reset. Another may be sending its next request already.
+        if head.keep_alive || !is_read {
             linger(shared, sending).await;
         }
         return false;
@@ -125,7 +128,10 @@ async fn answer<H: Handler>(
         // The response is out: nobody has to be told to go on.
         state.is_begun.set(true);
         let (_, window, _) = engine.split(head);
-        if !matches!(Body { exchange, window }.discard(shared.config.discard).await, Ok(true)) {
+        let mut body = Body { exchange, window };
+        // What nobody wants is not worth waiting for at the pace that is enough for what somebody does.
+        let discarding = with_timeout(bounded(shared.config.body), body.discard(shared.config.discard));
+        if !matches!(discarding.await, Ok(Ok(true))) {
             linger(shared, sending).await;
             return false;
         }
@@ -133,6 +139,18 @@ async fn answer<H: Handler>(
     let incoming = state.incoming.borrow();
     engine.next(head, incoming.raw, incoming.end, Instant::now());
     true
+}
+
+/// A request that is being answered. When it is given up in the middle, because the server's time is over, its response
+/// must not look whole: in HTTP/1.0 a body may end where the connection does.
+struct Unfinished<'a>(&'a State<'a>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.0.is_begun.get() && !self.0.is_complete.get() {
+            self.0.shared.wire.reset();
+        }
+    }
 }
 
 /// Tells the access log of a request that is over: its head, and the bytes of that.

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{Methods, Status};
 
 /// Proof that a response has been sent. Only finishing a [`Response`](super::Response) makes one, so a handler cannot
-/// forget to answer.
+/// forget to answer. Of one that gives back the proof of another request the connection is reset.
 #[derive(Debug)]
 #[must_use = "return it from the handler"]
 pub struct Sent(pub(super) ());
@@ -21,7 +21,7 @@ pub type Outcome = Result<Sent, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// This status, and a reason for the log.
+    /// This status, and a reason for the log. An interim status, 1xx, answers nothing and becomes 500.
     Status(Status, &'static str),
     /// The path is right, the method is not: 405 with `Allow`.
     MethodNotAllowed(Methods),
@@ -34,32 +34,32 @@ pub enum Error {
     BadRequest(&'static str),
     /// The request body is larger than the limit in force: 413.
     BodyTooLarge,
-    /// The request body ended before its length: no answer can be read any more.
+    /// The connection ended before the request body did: 400, in case the client still reads.
     BodyIncomplete,
     /// The client was slower than the configured times allow: 408 while it sends, a reset while it reads.
     TimedOut,
-    /// The connection failed.
+    /// The connection failed: nothing can be answered.
     Io(net_core::Error),
     /// A field name or value of the response that is not allowed (RFC 9110 section 5), or one of those that the server
     /// writes itself: 500.
     InvalidHeader,
     /// The head of the response does not fit into the connection's buffer: 500.
     HeadTooLarge,
-    /// More or less of a body than was announced.
+    /// More or less of a response body than was announced: 500.
     LengthMismatch,
     /// Something that does not fit into the buffer that was given for it: 500.
     BufferTooSmall,
     /// The response is complete, and there is nothing more for the handler to do. No failure, and not logged as one.
     Answered,
-    /// Any other failure, with a reason for the log: 500.
+    /// Any other failure of the handler, with a reason for the log: 500.
     Internal(&'static str),
 }
 
 impl Error {
-    /// The status that answers it.
+    /// The status that answers it, as long as nothing else has been sent.
     pub const fn status(&self) -> Status {
         match self {
-            Self::Status(status, _) => *status,
+            Self::Status(status, _) if !status.is_informational() => *status,
             Self::MethodNotAllowed(_) => Status::METHOD_NOT_ALLOWED,
             Self::Options(_) => Status::NO_CONTENT,
             Self::UpgradeRequired => Status::UPGRADE_REQUIRED,

@@ -29,13 +29,19 @@ pub const fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
-/// Checks that a name is a token (H-20).
+/// Checks that a name is a token (RFC 9110 section 5.6.2).
+///
+/// # Errors
+/// It is not.
 pub fn check_name(name: &str) -> Result<(), InvalidField> {
     let valid = !name.is_empty() && name.bytes().all(is_token_byte);
     if valid { Ok(()) } else { Err(InvalidField) }
 }
 
-/// Checks that a value has no control character but the tab, above all no CR, LF or NUL (H-20).
+/// Checks that a value has no control character but the tab, above all no CR, LF or NUL (RFC 9110 section 5.5).
+///
+/// # Errors
+/// It has one.
 pub fn check_value(value: &[u8]) -> Result<(), InvalidField> {
     if value.iter().copied().all(is_value_byte) { Ok(()) } else { Err(InvalidField) }
 }

@@ -21,7 +21,11 @@ use super::{Outcome, Request, Response};
 /// finds out what was asked.
 ///
 /// Handlers of several connections run at the same time, on one thread: what they share needs `Cell` or `RefCell`,
-/// borrowed only between await points. A handler is dropped at an await point when the server stops.
+/// borrowed only between await points. A handler is dropped at an await point when the server's time to stop is over.
+///
+/// The server bounds how long a handler waits for its client, not how long it takes for itself: put a
+/// [`with_timeout`](net_core::time::with_timeout) around what may not come. That a client has gone shows when the handler
+/// reads or writes; until then its place is taken.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not answer HTTP requests",
     label = "not a handler",
@@ -31,6 +35,10 @@ use super::{Outcome, Request, Response};
 #[allow(async_fn_in_trait)] // for single-threaded executors; nothing is `Send`
 pub trait Handler {
     /// Answers one request: sends `response` and returns the proof of it, or the reason why there is none.
+    ///
+    /// # Errors
+    /// The server answers them, see [`Error`](super::Error). Those of a request's and a response's methods are to be passed
+    /// on with `?`.
     async fn handle(&self, request: Request<'_>, response: Response<'_>) -> Outcome;
 }
 

@@ -1,4 +1,4 @@
-//! Request heads: finding their end, and what they say (RFC 9112 sections 2 to 5, H-1 to H-7, H-10).
+//! Request heads: finding their end, and what they say (RFC 9112 sections 2 to 5).
 
 use super::body::Framing;
 use super::control::Control;
@@ -8,7 +8,7 @@ use super::status::Status;
 use super::target;
 
 /// A message that is not served: how it is answered, and why, in plain words for the log. The connection is of no more
-/// use after the answer, because nobody knows where the next message begins (H-11).
+/// use after the answer, because nobody knows where the next message begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refusal {
@@ -196,10 +196,13 @@ impl Scanner {
     /// Looks at what has been received of a head so far: `buffer` begins with the first byte of the request and grows
     /// from call to call; it may go on beyond the head. `None`: more is needed.
     ///
-    /// The beginning of a valid head is never refused (H-12); an invalid one as soon as that is certain.
+    /// The beginning of a valid head is never refused; an invalid one as soon as that is certain.
     ///
     /// At the end of the request line the path is percent-decoded and freed of dot segments in place, so the bytes that
     /// have been seen must stay as they are left.
+    ///
+    /// # Errors
+    /// How to answer a request that breaks the rules or the limits. Every later call may say anything.
     pub fn scan(&mut self, buffer: &mut [u8], limits: &Limits) -> Result<Option<Head>, Refusal> {
         let limit = limits.head.min(MAX_HEAD);
         while let Some(&byte) = buffer.get(self.seen) {

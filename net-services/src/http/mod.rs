@@ -80,19 +80,27 @@
 //!   of their own.
 //! - An [`AccessLog`] is told what became of each request.
 //! - [`files`] serves a document root: files that are part of the program, or lie in a directory.
+//! - [`websocket`] turns a request into a connection for messages both ways; [`broadcast`] sends one to many.
+//! - [`client`] asks other servers.
 //! - [`Routes`] say what a path and a method mean; [`Router`] is the same with handlers on the heap (feature `alloc`).
 //!
 //! # Memory
 //! A connection has one buffer of at least [`LEAST_BUFFER`] bytes and one TCP socket. Three quarters of the buffer
 //! receive: the head of the request stays there while its handler runs, and the body passes through what is left. One
-//! quarter sends. What is larger than its part is not refused unless it is a head: bodies pass through in pieces of any
-//! size both ways, and a body that lies in memory is sent from there.
+//! quarter sends, at least 256 bytes. What is larger than its part is not refused unless it is a head: bodies pass through
+//! in pieces of any size both ways, and a body that lies in memory is sent from there.
+//!
+//! So a server of `n` places wants `n` buffers, and from the stack `n` sockets and [`Config::backlog`] more for clients that
+//! wait; with fewer, they wait without one. All else is in the future of [`Server::run`], together with those of `n`
+//! handlers: how large these are is the program's affair.
 //!
 //! # Time
 //! Every wait is bounded by [`Config`]: for the first byte, the rest of the head, the body, the taking of the response, the
-//! next request. A client that stops costs its place for that long and no more. When all places are taken and another
-//! client waits, responses say `Connection: close`, and the connection that has been idle for longest is closed, if that
-//! was longer than [`Config::grace`].
+//! next request. A client that stops costs its place for that long and no more. One that is slow must keep up
+//! [`Config::minimum_rate`]. How long a handler takes for itself is not bounded.
+//!
+//! When all places are taken and another client waits, responses say `Connection: close`, and the connection that has been
+//! idle for longest is closed, if that is for longer than [`Config::grace`].
 //!
 //! # Strictness
 //! The framing of requests is RFC 9112 to the letter, and where the RFC leaves a choice it is the safe one: what could
@@ -130,6 +138,7 @@ mod method;
 pub mod response_head;
 mod status;
 mod target;
+mod turns;
 pub mod websocket;
 
 #[cfg(feature = "alloc")]

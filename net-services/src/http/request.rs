@@ -42,12 +42,12 @@ impl<'c> Request<'c> {
     }
 
     /// The path, percent-decoded once and with its dot segments removed (RFC 3986 section 5.2.4). It begins with `/`
-    /// and holds no NUL; for `OPTIONS *` it is `*`.
+    /// and holds no control characters; for `OPTIONS *` it is `*`. An escaped slash has become a slash.
     pub fn path(&self) -> &'c str {
         self.head.path(self.bytes)
     }
 
-    /// The query as it was sent, without its `?`; `None` if there is none.
+    /// The query as it was sent, without its `?`; `None` if there is no `?`.
     pub fn query(&self) -> Option<&'c str> {
         self.head.query(self.bytes)
     }
@@ -62,8 +62,8 @@ impl<'c> Request<'c> {
         self.query_pairs().get(name)
     }
 
-    /// The value of the first header field of that name, whatever the case of its letters. A value that is not ASCII
-    /// text is not given: see [`headers`](Self::headers).
+    /// The value of the first header field of that name, whatever the case of its letters. A value that is not UTF-8 is
+    /// not given: see [`headers`](Self::headers).
     pub fn header(&self, name: &str) -> Option<&'c str> {
         self.headers().get(name)
     }
@@ -84,7 +84,7 @@ impl<'c> Request<'c> {
         self.head.minor_version == 0
     }
 
-    /// The part of the path that stood where the route has `{name}`.
+    /// The part of the path that stood where the [route](super::Route) has `{name}` or `{*name}`.
     pub fn param(&self, name: &str) -> Option<&'c str> {
         let parameters = self.body.exchange.parameters.borrow();
         parameters.iter().find(|(n, _)| *n == name).map(|(_, value)| value.text(self.bytes))
@@ -131,8 +131,9 @@ impl core::fmt::Debug for Request<'_> {
 
 /// The content of a request, read as it arrives.
 ///
-/// It is read through what the connection's buffer has left behind the head. What a handler does not read is discarded
-/// afterwards, or the connection is closed, by [`Config::discard`](super::Config::discard).
+/// It is read through what the connection's buffer has left behind the head, 128 bytes at least. What a handler does not
+/// read is discarded afterwards; if it is more than [`Config::discard`](super::Config::discard), the connection is
+/// closed. Futures that read may be dropped at any time: nothing is lost.
 pub struct Body<'c> {
     pub(super) exchange: Exchange<'c>,
     pub(super) window: &'c mut [u8],
@@ -148,7 +149,8 @@ impl Body<'_> {
         }
     }
 
-    /// Takes up to `bytes` instead of [`Config::body_limit`](super::Config::body_limit).
+    /// Takes a body of up to `bytes` bytes instead of [`Config::body_limit`](super::Config::body_limit).
+    /// May also be called after [`Error::BodyTooLarge`], to go on after all; the connection is not kept then.
     pub fn limit(&mut self, bytes: u64) {
         self.exchange.incoming.borrow_mut().limit = bytes;
     }
@@ -179,13 +181,13 @@ impl Body<'_> {
         Ok(self.buffered())
     }
 
-    /// What can be had without waiting.
+    /// What has been received and not been [consumed](Self::consume): what can be had without waiting.
     pub fn buffered(&self) -> &[u8] {
         let incoming = self.exchange.incoming.borrow();
         self.window.get(incoming.start..incoming.ready).unwrap_or_default()
     }
 
-    /// Whether all has been received; some of it may still be [buffered](Self::buffered).
+    /// Whether the end of the body has been seen; some of it may still be [buffered](Self::buffered).
     pub fn is_ended(&self) -> bool {
         self.exchange.incoming.borrow().ended
     }
@@ -196,7 +198,7 @@ impl Body<'_> {
         incoming.start = incoming.start.saturating_add(n).min(incoming.ready);
     }
 
-    /// Reads some of it: 0 at its end, and for an empty buffer.
+    /// Reads some of it into `buffer` and gives how many bytes: 0 at its end, and for an empty buffer.
     ///
     /// # Errors
     /// Those of [`fill_buf`](Self::fill_buf).
@@ -213,7 +215,7 @@ impl Body<'_> {
         Ok(n)
     }
 
-    /// Reads all that is left of it.
+    /// Reads all that is left of it into `buffer`, and gives the part that it fills.
     ///
     /// # Errors
     /// Those of [`fill_buf`](Self::fill_buf), and [`Error::BodyTooLarge`] when it does not fit into `buffer`.
@@ -308,13 +310,14 @@ impl Body<'_> {
             }
             Step::Data { skip, length } => {
                 incoming.raw += skip;
-                incoming.content += length as u64;
+                let content = incoming.content + length as u64;
                 // H-9: too much is said only when it is really sent.
                 let announced = if let Framing::Length(length) = incoming.framing { length } else { 0 };
-                if incoming.content.max(announced) > incoming.limit {
+                if content.max(announced) > incoming.limit {
                     self.exchange.keep_alive.set(false);
                     return Err(Error::BodyTooLarge);
                 }
+                incoming.content = content;
                 if incoming.raw != incoming.ready {
                     slide(self.window, incoming.raw..incoming.raw + length, incoming.ready);
                 }

@@ -42,7 +42,7 @@ pub struct Response<'c> {
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy)]
 enum Length {
-    /// There is none, and nothing says so: 1xx, 204, 304.
+    /// There is none: 1xx, 204, 205, 304.
     Absent,
     Known(u64),
     Chunked,
@@ -64,7 +64,7 @@ impl<'c> Response<'c> {
 
     /// Adds a header field. Its value may be anything that can be displayed.
     ///
-    /// `Content-Type` belongs into the call that sends; `Content-Length`, `Transfer-Encoding`, `Connection`, `Keep-Alive`
+    /// `Content-Type` belongs in the call that sends; `Content-Length`, `Transfer-Encoding`, `Connection`, `Keep-Alive`
     /// and `Date` are the server's own.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
@@ -74,7 +74,7 @@ impl<'c> Response<'c> {
         self
     }
 
-    /// Closes the connection after this response.
+    /// Closes the connection after this response, and says so in it.
     #[must_use]
     pub fn close(self) -> Self {
         self.exchange.keep_alive.set(false);
@@ -93,7 +93,7 @@ impl<'c> Response<'c> {
         writer.end().await
     }
 
-    /// Sends plain text in UTF-8.
+    /// Sends plain text in UTF-8: `text/plain; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -101,7 +101,7 @@ impl<'c> Response<'c> {
         self.send("text/plain; charset=utf-8", text.as_bytes())
     }
 
-    /// Sends an HTML page in UTF-8.
+    /// Sends an HTML page in UTF-8: `text/html; charset=utf-8`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -109,7 +109,7 @@ impl<'c> Response<'c> {
         self.send("text/html; charset=utf-8", page.as_bytes())
     }
 
-    /// Sends a JSON text.
+    /// Sends a JSON text: `application/json`.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -130,7 +130,7 @@ impl<'c> Response<'c> {
         writer.end().await
     }
 
-    /// Sends no body.
+    /// Sends no body, and no content type.
     ///
     /// # Errors
     /// Those of [`send`](Self::send).
@@ -193,9 +193,12 @@ impl<'c> Response<'c> {
         let mut line = Line { buffer: self.buffer, end: self.end, failed: None };
         line.put(name)?;
         line.put(": ")?;
-        if line.write_fmt(value).is_err() {
-            return Err(line.failed.unwrap_or(Error::Internal("a field cannot be displayed")));
+        let written = line.write_fmt(value);
+        // A value may have gone on after an error.
+        if let Some(error) = line.failed {
+            return Err(error);
         }
+        written.map_err(|_| Error::Internal("a field cannot be displayed"))?;
         line.put("\r\n")?;
         self.end = line.end;
         Ok(())
@@ -219,7 +222,10 @@ impl<'c> Response<'c> {
         }
         let exchange = self.exchange;
         let code = self.status.code();
-        let bodyless = code < 200 || code == 204 || code == 304;
+        if self.status.is_informational() && !matches!(length, Length::Absent) {
+            return Err(Error::Internal("an interim status is no answer"));
+        }
+        let bodyless = self.status.is_bodiless() || code == 205;
         if let Some(content_type) = content_type.filter(|_| code >= 200 && code != 204) {
             self.add_text("Content-Type", content_type)?;
         }
@@ -231,6 +237,8 @@ impl<'c> Response<'c> {
         }
         let length = if bodyless { Length::Absent } else { length };
         match length {
+            // It has no body and says so, the only one that does (RFC 9110 section 15.3.6).
+            Length::Absent if code == 205 => self.add_text("Content-Length", "0")?,
             Length::Absent => {}
             Length::Known(n) => self.add_text("Content-Length", decimal(n, &mut [0; 20]))?,
             Length::Chunked => self.add_text("Transfer-Encoding", "chunked")?,
@@ -266,7 +274,7 @@ impl<'c> Response<'c> {
             return Err(Error::HeadTooLarge);
         }
         let left = if let Length::Known(n) = length { n } else { 0 };
-        Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: false })
+        Ok(BodyWriter { exchange, buffer: self.buffer, start, end, chunk: None, length, skips, left, broken: None })
     }
 }
 
@@ -363,14 +371,18 @@ pub struct BodyWriter<'c> {
     skips: bool,
     /// What a body of known length lacks.
     left: u64,
-    broken: bool,
+    /// Why nothing can be added any more.
+    broken: Option<Error>,
 }
 
 impl BodyWriter<'_> {
     /// Writes all of `data`. What does not fit into the connection's buffer is sent from where it is, without a copy.
     ///
+    /// A future that is dropped before it is ready may have written some of it. Nobody knows how much, so nothing can be
+    /// added to the body any more, and the connection is reset when the handler ends.
+    ///
     /// # Errors
-    /// - [`Error::LengthMismatch`]: more than was announced.
+    /// - [`Error::LengthMismatch`]: more than was announced, or the call before was given up.
     /// - [`Error::TimedOut`], [`Error::Io`]: the client is gone.
     pub async fn write_all(&mut self, data: &[u8]) -> Result<(), Error> {
         self.count(data.len() as u64)?;
@@ -378,13 +390,17 @@ impl BodyWriter<'_> {
             return Ok(());
         }
         let mut writing = Writing { data, direct: 0, since: Instant::now() };
-        poll_fn(|cx| self.poll_write(cx, &mut writing)).await
+        // Stands if this future is dropped.
+        self.broken = Some(Error::LengthMismatch);
+        let result = poll_fn(|cx| self.poll_write(cx, &mut writing)).await;
+        self.broken = result.err();
+        result
     }
 
     /// Writes formatted text: `writer.print(format_args!("{n} volts")).await?`.
     ///
     /// Text longer than the room in the buffer is formatted again for each piece, so its parts must not change
-    /// meanwhile.
+    /// meanwhile. A future that is dropped before it is ready leaves the body as with [`write_all`](Self::write_all).
     ///
     /// # Errors
     /// Those of [`write_all`](Self::write_all), and [`Error::Internal`] when something in it fails to be displayed.
@@ -394,6 +410,13 @@ impl BodyWriter<'_> {
             length.write_fmt(text).map_err(|_| Error::Internal("a value cannot be displayed"))?;
             return self.count(length.0);
         }
+        self.count(0)?;
+        let result = self.put_text(text).await;
+        self.broken = result.err();
+        result
+    }
+
+    async fn put_text(&mut self, text: fmt::Arguments<'_>) -> Result<(), Error> {
         let mut done = 0;
         loop {
             let mut piece = Piece { skip: done, room: self.room(), length: 0, is_cut: false };
@@ -408,7 +431,10 @@ impl BodyWriter<'_> {
             if !is_cut {
                 return Ok(());
             }
+            // Stands if this future is dropped.
+            self.broken = Some(Error::LengthMismatch);
             self.flush().await?;
+            self.broken = None;
         }
     }
 
@@ -437,7 +463,7 @@ impl BodyWriter<'_> {
         Ok(())
     }
 
-    /// Sends what has been written so far.
+    /// Sends what has been written so far. If the future is dropped, the rest is sent later.
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Io`]: the client is gone.
@@ -460,12 +486,14 @@ impl BodyWriter<'_> {
         self.end().await
     }
 
-    /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks, and left out
-    /// where there is none.
+    /// Ends the body with trailer fields (RFC 9110 section 6.5). They are sent only with a body in chunks
+    /// ([`stream`](Response::stream) in HTTP/1.1), and left out of others.
     ///
     /// # Errors
-    /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`].
+    /// Those of [`finish`](Self::finish), and [`Error::InvalidHeader`] for a name or value that is none, or that must not
+    /// stand in trailers.
     pub async fn finish_with_trailers(mut self, trailers: &[(&str, &str)]) -> Outcome {
+        self.count(0)?;
         if self.is_chunked() {
             for (name, value) in trailers {
                 if fields::check_name(name).is_err()
@@ -497,7 +525,8 @@ impl BodyWriter<'_> {
 
     /// Ends the body. What is left of `self` after that is of no use.
     pub(super) async fn end(&mut self) -> Outcome {
-        if self.broken || (!self.skips && self.left > 0) {
+        self.count(0)?;
+        if !self.skips && self.left > 0 {
             return Err(Error::LengthMismatch);
         }
         if self.is_chunked() {
@@ -530,13 +559,15 @@ impl BodyWriter<'_> {
     }
 
     fn count(&mut self, n: u64) -> Result<(), Error> {
-        if self.broken {
-            return Err(Error::LengthMismatch);
+        if let Some(error) = self.broken {
+            return Err(error);
         }
         if matches!(self.length, Length::Known(_)) {
-            let left = self.left.checked_sub(n);
-            self.broken = left.is_none();
-            self.left = left.ok_or(Error::LengthMismatch)?;
+            let Some(left) = self.left.checked_sub(n) else {
+                self.broken = Some(Error::LengthMismatch);
+                return Err(Error::LengthMismatch);
+            };
+            self.left = left;
         }
         Ok(())
     }
@@ -674,7 +705,8 @@ impl fmt::Write for Piece<'_> {
             to.copy_from_slice(from);
         }
         self.length += n;
-        self.is_cut = n < text.len();
+        // A value may go on after an error: what is lost is lost.
+        self.is_cut |= n < text.len();
         if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -124,7 +124,7 @@ impl<T: Copy> Routes<T> {
     /// What `request` asks for. The parameters of its path are put into it.
     ///
     /// # Errors
-    /// To be returned from the handler as they are (H-2, H-13): 404 when no line has the path, 405 with `Allow`
+    /// To be returned from the handler as they are: 404 when no line has the path, 405 with `Allow`
     /// when lines have it but not with this method, and the answer to `OPTIONS`.
     pub fn find(&self, request: &mut Request<'_>) -> Result<T, Error> {
         let (method, path) = (request.method(), request.path());

@@ -12,6 +12,7 @@ use net_core::time::{Clock, Instant};
 use super::connection::serve;
 use super::exchange::{Ends, Wire, later, poll_until};
 use super::seats::Seat;
+use super::turns::Turns;
 use super::{AccessLog, Config, Handler};
 use net_core::log::{Show, info};
 
@@ -28,9 +29,10 @@ pub struct Stats {
     pub connections: u32,
     /// Requests handed to the handler.
     pub requests: u32,
-    /// Requests answered with 4xx or 5xx because they were none (RFC 9112), or came too slowly.
+    /// Requests that never came to the handler: answered with 4xx or 5xx because they break the rules (RFC 9112) or a
+    /// limit, or because their heads came too slowly.
     pub refused: u32,
-    /// Connections that ended because the client took too long.
+    /// Connections that ended because the client took too long: for its first byte, for a body, or for taking a response.
     pub timed_out: u32,
     /// Connections that failed while a request was answered.
     pub failed: u32,
@@ -103,7 +105,8 @@ impl<'s, H: Handler> Server<'s, H> {
         }
     }
 
-    /// Puts the time of day into the `Date` of every response, as soon as it is known (RFC 9110 section 6.6.1).
+    /// Puts the time of day into the `Date` of every response, as soon as it is known (RFC 9110 section 6.6.1). Without a
+    /// clock there is no such field.
     #[must_use]
     pub const fn with_clock(mut self, clock: &'s dyn Clock) -> Self {
         self.clock = Some(clock);
@@ -117,7 +120,7 @@ impl<'s, H: Handler> Server<'s, H> {
         self
     }
 
-    /// What has been done so far.
+    /// What has been done so far, in this run and those before.
     pub fn stats(&self) -> Stats {
         self.stats.get()
     }
@@ -143,12 +146,13 @@ impl<'s, H: Handler> Server<'s, H> {
     /// bodies of responses, the rest for the head of a request and pieces of its body. 2 KiB will do for browsers on a
     /// local network; 4 KiB where large cookies are sent.
     ///
-    /// Beside its buffer a connection takes a TCP socket of the stack. Runs until [`stop`](Self::stop); one run at a time.
+    /// Beside its buffer a connection takes a TCP socket of the stack; those that wait, up to [`Config::backlog`], take
+    /// one each where there are more than there are buffers. Runs until [`stop`](Self::stop); one run at a time.
     ///
     /// # Errors
-    /// Those of [`TcpStack::listen`]; [`InvalidInput`](net_core::Error::InvalidInput) for buffers that are too small; and
-    /// [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is counted in
-    /// [`stats`](Self::stats) and ends nothing but that connection.
+    /// Those of [`TcpStack::listen`]; [`InvalidInput`](net_core::Error::InvalidInput) for no buffers, and for such that
+    /// are too small; and [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is
+    /// counted in [`stats`](Self::stats) and ends nothing but that connection.
     pub async fn run<S: TcpStack, const CONNECTIONS: usize, const BYTES: usize>(
         &self,
         stack: &S,
@@ -245,7 +249,7 @@ impl<'s, H: Handler> Server<'s, H> {
         // H-23: a response leaves in one piece, so there is nothing to wait for.
         socket.set_no_delay(true);
         let ends = Ends { local: socket.local_addr(), peer: socket.peer_addr() };
-        let wire = RefCell::new(socket);
+        let wire = Turns::new(RefCell::new(socket));
         let shared = Shared {
             config: &self.config,
             clock: self.clock,
@@ -323,10 +327,10 @@ impl<'s, H: Handler> Server<'s, H> {
             // `freed` ends this.
             poll_fn(|cx| {
                 places.iter().for_each(|place| place.seat.watch(cx));
-                match self.evict(places) {
-                    Some(again) => poll_until(again, cx).map(Ok),
-                    None => Poll::Pending,
-                }
+                while let Some(again) = self.evict(places)
+                    && poll_until(again, cx).is_ready()
+                {}
+                Poll::Pending
             })
             .await
         };

@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::vec::Vec;
 
 use core::cell::{Cell, RefCell};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use net_core::nal::ByteStream;
-use net_core::time::{Clock, SoftClock, UnixTime};
+use net_core::time::{Clock, Duration, Instant, SoftClock, Timer, UnixTime};
 
 use super::connection::serve;
 use super::exchange::{Ends, Wire};
 use super::seats::Seat;
 use super::server::Shared;
+use super::turns::Turns;
 use super::{AccessLog, Config, Handler, Stats};
 
 /// What the client does when it has sent everything.
@@ -29,8 +31,19 @@ pub(super) enum Then {
 pub(super) struct Client {
     pieces: VecDeque<Vec<u8>>,
     then: Then,
-    /// Takes no more than this of what is sent to it.
+    /// How long it waits before each piece but the first.
+    pub(super) pause: Duration,
+    /// When the next piece comes.
+    next: Instant,
+    /// Takes no more than this of what is sent to it…
     pub(super) appetite: usize,
+    /// …until such a span has passed: then one byte more, and so on;
+    pub(super) hunger: Option<Duration>,
+    /// …until then: then all.
+    pub(super) meal: Option<Duration>,
+    /// Takes no more than this at a time.
+    pub(super) bite: usize,
+    began: Instant,
     /// What it got.
     pub(super) output: Vec<u8>,
     /// How large the single writes were.
@@ -45,13 +58,24 @@ impl Client {
         Self {
             pieces: pieces.into_iter().map(|piece| piece.as_ref().to_vec()).filter(|piece| !piece.is_empty()).collect(),
             then,
+            pause: Duration::MIN,
+            next: Instant::MIN,
             appetite: usize::MAX,
+            hunger: None,
+            meal: None,
+            bite: usize::MAX,
+            began: Instant::now(),
             output: Vec::new(),
             writes: Vec::new(),
             is_finished: false,
             is_reset: false,
             stats: Stats::default(),
         }
+    }
+
+    /// Whether all that it sent has been received.
+    pub(super) fn is_all_taken(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// What it got, as text.
@@ -71,11 +95,15 @@ impl ByteStream for Client {
                 _ => Poll::Ready(Ok(0)),
             };
         };
+        if Instant::now() < self.next {
+            return wake_at(self.next, cx);
+        }
         let n = piece.len().min(buffer.len());
         buffer[..n].copy_from_slice(&piece[..n]);
         piece.drain(..n);
         if piece.is_empty() {
             self.pieces.pop_front();
+            self.next = Instant::now() + self.pause;
         }
         cx.waker().wake_by_ref();
         Poll::Ready(Ok(n))
@@ -85,11 +113,26 @@ impl ByteStream for Client {
         if self.pieces.is_empty() && self.then == Then::Wait { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    fn poll_write(&mut self, _: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, net_core::Error>> {
         if self.is_finished || self.is_reset {
             return Poll::Ready(Err(net_core::Error::Closed));
         }
-        let n = data.len().min(self.appetite - self.output.len());
+        let mut appetite = self.appetite;
+        if let Some(hunger) = self.hunger {
+            let times = self.began.elapsed().as_ticks() / hunger.as_ticks();
+            appetite += times as usize;
+            if appetite <= self.output.len() && !data.is_empty() {
+                return wake_at(self.began + hunger * (times as u32 + 1), cx);
+            }
+        }
+        if let Some(meal) = self.meal {
+            if self.began.elapsed() >= meal {
+                appetite = usize::MAX;
+            } else if appetite <= self.output.len() && !data.is_empty() {
+                return wake_at(self.began + meal, cx);
+            }
+        }
+        let n = data.len().min(appetite - self.output.len()).min(self.bite);
         if n == 0 && !data.is_empty() {
             return Poll::Pending;
         }
@@ -131,6 +174,12 @@ impl Wire for Lent<'_> {
     fn reset(&self) {
         self.0.borrow_mut().reset();
     }
+}
+
+/// Not yet, but then.
+fn wake_at<T>(at: Instant, cx: &mut Context<'_>) -> Poll<T> {
+    let _ = Pin::new(&mut Timer::at(at)).poll(cx);
+    Poll::Pending
 }
 
 /// The time of day in these tests: Sunday, 2024-02-29T12:34:56Z plus what has passed.
@@ -180,7 +229,7 @@ async fn serve_any<H: Handler>(
     let (stats, is_crowded, clock) = (Cell::new(Stats::default()), Cell::new(false), SoftClock::new());
     clock.set(TODAY);
     let mut buffer = std::vec![0xaa; bytes];
-    let wire = Lent(RefCell::new(stream));
+    let wire = Turns::new(Lent(RefCell::new(stream)));
     let shared = Shared {
         config,
         clock: Some(&clock),

@@ -31,7 +31,7 @@
 //! | any other method | 405 with the same |
 //!
 //! A range counts bytes of what is sent: of the compressed sibling, if that is chosen (RFC 9110 section 14.2 with 8.4).
-//! GET and HEAD have the same fields (H-13).
+//! GET and HEAD have the same fields.
 
 use core::fmt::Write;
 

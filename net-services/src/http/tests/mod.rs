@@ -1,9 +1,12 @@
 //! The server over a scripted client, in virtual time. Numbers like H-9 are those of the requirements.
 
+mod endings;
 mod hostile;
+mod random;
 mod requests;
 mod responses;
 mod times;
+mod turns;
 
 use std::format;
 use std::string::String;

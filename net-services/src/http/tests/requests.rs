@@ -76,6 +76,25 @@ fn h9_too_large_a_body_is_refused_when_it_really_comes() {
     assert_eq!(only(&small, &request(5)).status, 413);
 }
 
+/// A handler that learns on the way that it may take more goes on where it was.
+#[test]
+fn a_limit_can_be_raised_when_it_is_met() {
+    let patient = async |mut request: Request<'_>, response: Response<'_>| {
+        request.body.limit(4);
+        assert_eq!(request.body.fill_buf().await, Err(Error::BodyTooLarge));
+        assert_eq!(request.body.fill_buf().await, Err(Error::BodyTooLarge), "still");
+        request.body.limit(10);
+        let body = request.body.read_to_vec().await?;
+        response.send("text/plain", &body).await
+    };
+    for request in [
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n0123456\r\n3\r\n789\r\n0\r\n\r\n",
+    ] {
+        assert_eq!(only(&patient, request).body, "0123456789");
+    }
+}
+
 #[test]
 fn h10_expect_continue() {
     let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";

@@ -80,6 +80,65 @@ fn h15_some_statuses_have_no_body() {
     }
 }
 
+/// H-15, H-20: an interim response is not the answer to a request, and the next response would be taken for it.
+#[test]
+fn no_handler_answers_with_an_interim_status() {
+    for status in [Status::CONTINUE, Status::SWITCHING_PROTOCOLS, Status::EARLY_HINTS] {
+        let whole = async |_: Request<'_>, response: Response<'_>| response.status(status).text("x").await;
+        let bare = async |_: Request<'_>, response: Response<'_>| response.status(status).empty().await;
+        let stream =
+            async |_: Request<'_>, response: Response<'_>| response.status(status).stream("text/plain")?.finish().await;
+        assert_eq!((only(&whole, GET).status, only(&bare, GET).status, only(&stream, GET).status), (500, 500, 500));
+        let error = async |_: Request<'_>, _: Response<'_>| Err(Error::Status(status, "no answer"));
+        assert_eq!(only(&error, GET).status, 500);
+    }
+}
+
+/// RFC 9110 section 15.3.6: 205 has no content, and its end is told by a length of 0.
+#[test]
+fn a_response_that_resets_a_form_is_empty() {
+    let whole = async |_: Request<'_>, response: Response<'_>| response.status(Status::RESET_CONTENT).text("x").await;
+    let stream = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.status(Status::RESET_CONTENT).stream("text/plain")?;
+        body.write_all(b"x").await?;
+        body.finish().await
+    };
+    for request in [GET, OLD, HEAD] {
+        for answer in [only(&whole, request), only(&stream, request)] {
+            assert_eq!((answer.status, answer.header("Content-Length"), answer.body.as_str()), (205, Some("0"), ""));
+            assert_eq!(answer.header("Transfer-Encoding"), None);
+        }
+    }
+}
+
+/// A value whose `Display` goes on after it was told that there is no room.
+struct Stubborn;
+
+impl std::fmt::Display for Stubborn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let _ = f.write_str(&"a".repeat(900));
+        let _ = f.write_str("b");
+        let _ = f.write_str("");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_value_that_ignores_errors_is_printed_whole() {
+    let expected = "a".repeat(900) + "b";
+    let stream = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.stream("text/plain")?;
+        body.print(format_args!("{Stubborn}")).await?;
+        body.finish().await
+    };
+    let whole =
+        async |_: Request<'_>, response: Response<'_>| response.print("text/plain", format_args!("{Stubborn}")).await;
+    assert_eq!((only(&stream, GET).body, only(&whole, GET).body), (expected.clone(), expected));
+    // Nor does one make a field that is cut off.
+    let field = async |_: Request<'_>, response: Response<'_>| response.header("X", Stubborn).text("x").await;
+    assert_eq!(only(&field, GET).status, 500);
+}
+
 /// Bodies of every length around the sizes of the buffers, sent in every way, arrive as they are.
 #[test]
 fn bodies_of_all_lengths() {

@@ -53,6 +53,34 @@ fn a_client_that_stops_taking_is_reset() {
     }
 }
 
+/// A byte now and then is no progress: neither of a head, nor of a body, nor of a response.
+#[test]
+fn dripping_clients_are_bounded() {
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    let bytes: Vec<_> = request.as_bytes().chunks(1).collect();
+    let mut head = Client::new(bytes, Then::Wait);
+    head.pause = Duration::from_secs(1);
+    let (seconds, head) = last(&echo, &config(), head);
+    assert_eq!((seconds, answers(&head)[0].status), (4, 408));
+
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n";
+    let mut pieces = std::vec![request];
+    pieces.extend([".."; 250]);
+    let mut body = Client::new(pieces, Then::Wait);
+    body.pause = Duration::from_secs(5);
+    let (seconds, body) = last(&echo, &config(), body);
+    assert_eq!((seconds, answers(&body)[0].status), (6, 408));
+
+    let large = async |_: Request<'_>, response: Response<'_>| response.text(&"x".repeat(10_000)).await;
+    for asked in [1, 100] {
+        let mut response = Client::new(["GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(asked)], Then::Wait);
+        response.appetite = 0;
+        response.hunger = Some(Duration::from_secs(5));
+        let (seconds, response) = last(&large, &config(), response);
+        assert_eq!((seconds, response.is_reset, response.output.len()), (7, true, 1), "{asked}");
+    }
+}
+
 #[test]
 fn whoever_drips_a_body_is_no_better_off() {
     // A byte a second never stops for long, but 50 a second are wanted.

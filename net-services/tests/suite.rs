@@ -9,6 +9,7 @@ mod devices;
 use common::*;
 use net_core::cable::{Cable, Quality};
 use net_core::time::Duration;
+use net_services::http::{Config, LEAST_BUFFER, Request, Response, Server};
 
 #[test]
 fn http_over_the_stack() {
@@ -21,6 +22,31 @@ fn http_over_the_stack() {
             service_suite::http::all(&server, &client, v6(1, 0).ip(), 80).await;
         });
     }
+}
+
+/// What cannot work is said at once, and the port stays free.
+#[test]
+fn a_server_that_cannot_be() {
+    let (_cable, one, two) = pair(Quality::PERFECT, 1);
+    let stack = one.stack;
+    run([one, two], async {
+        let handler = async |_: Request<'_>, response: Response<'_>| response.text("hello").await;
+        let mut config = Config::new();
+        let server = Server::new(config.clone(), &handler);
+        let error = Err(net_core::Error::InvalidInput);
+        assert_eq!(server.run(&stack, &mut [[0; LEAST_BUFFER - 1]; 1]).await, error);
+        assert_eq!(server.run(&stack, &mut [[0; LEAST_BUFFER]; 0]).await, error);
+        assert_eq!(server.run_on_heap(&stack, 1, LEAST_BUFFER - 1).await, error);
+        assert_eq!(server.run_on_heap(&stack, 0, LEAST_BUFFER).await, error);
+        config.server = Some("lunet\r\nX: y");
+        assert_eq!(Server::new(config.clone(), &handler).run(&stack, &mut [[0; LEAST_BUFFER]; 1]).await, error);
+        (config.server, config.backlog) = (Some("lunet"), 0);
+        assert_eq!(Server::new(config, &handler).run(&stack, &mut [[0; LEAST_BUFFER]; 1]).await, error);
+        // One that was stopped before ends at once.
+        server.stop();
+        assert_eq!(server.run(&stack, &mut [[0; LEAST_BUFFER]; 1]).await, Ok(()));
+        assert_eq!(server.run_on_heap(&stack, 1, LEAST_BUFFER).await, Ok(()));
+    });
 }
 
 /// With no more sockets than places: a client that waits for one is seen all the same.

@@ -66,7 +66,8 @@ pub struct Config {
     pub fields: usize,
     /// Bytes of a request head, at most 16,384 (default). Answer beyond it, or beyond the buffer: 431.
     pub head_bytes: usize,
-    /// The value of the `Server` field of every response, without control characters. Default none, and no such field.
+    /// The value of the `Server` field of every response, without control characters. It takes room in the part of the
+    /// buffer that responses are made in. Default none, and no such field.
     pub server: Option<&'static str>,
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn serve<H: Handler>(shared: &Shared<'_>, handler: &H, buffer: 
     let response_share = (buffer.len() / RESPONSE_SHARE).max(RESPONSE_LEAST).min(buffer.len());
     let (receiving, sending) = buffer.split_at_mut(buffer.len() - response_share);
     let mut engine = Engine::new(shared.config, receiving, Instant::now());
-    shared.count(|stats| stats.connections += 1);
+    shared.count(|stats| &mut stats.connections);
     loop {
         let head = match engine.step(Instant::now()) {
             Step::Request(head) => head,
@@ -32,12 +32,14 @@ pub(super) async fn serve<H: Handler>(shared: &Shared<'_>, handler: &H, buffer: 
                 Err(()) => return,
             },
             Step::Refuse(refusal) => {
-                shared.count(|stats| stats.refused += 1);
+                shared.count(|stats| &mut stats.refused);
                 debug!("request from {} refused: {}", Show(shared.ends.peer), refusal.why);
                 return refuse(shared, &refusal, sending).await;
             }
             Step::Close => {
-                shared.count(|stats| stats.timed_out += u32::from(!engine.is_used()));
+                if !engine.is_used() {
+                    shared.count(|stats| &mut stats.timed_out);
+                }
                 return;
             }
         };
@@ -65,7 +67,7 @@ async fn receive(shared: &Shared<'_>, engine: &mut Engine<'_>) -> Result<(), ()>
     seat.set_idle(None);
     let n = result?;
     if n > 0 {
-        shared.count(|stats| stats.received += n as u64);
+        shared.count_bytes(|stats| &mut stats.received, n);
         engine.received(n);
     }
     Ok(())
@@ -79,7 +81,7 @@ async fn answer<H: Handler>(
     head: &Head,
     sending: &mut [u8],
 ) -> bool {
-    shared.count(|stats| stats.requests += 1);
+    shared.count(|stats| &mut stats.requests);
     let keep_alive = !engine.is_last() && !shared.seat.is_leaving();
     let (bytes, window, received) = engine.split(head);
     let incoming = Incoming::new(head.framing, received, shared.config.body_limit, head.expects_continue);
@@ -92,11 +94,11 @@ async fn answer<H: Handler>(
         Ok(_) => state.is_complete.get(),
         Err(error) => {
             log_failure(&error, head.method, head.path(bytes), shared.ends);
-            shared.count(|stats| match error {
-                Error::TimedOut => stats.timed_out += 1,
-                Error::Io(_) => stats.failed += 1,
+            match error {
+                Error::TimedOut => shared.count(|stats| &mut stats.timed_out),
+                Error::Io(_) => shared.count(|stats| &mut stats.failed),
                 _ => {}
-            });
+            }
             // Whatever went wrong after a complete response is no concern of the client.
             let is_lost = matches!(error, Error::Io(_)) || state.is_begun.get();
             state.is_complete.get() || (!is_lost && explain(exchange, &error, &mut *sending).await.is_ok())

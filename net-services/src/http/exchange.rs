@@ -43,6 +43,9 @@ impl Pace {
     }
 }
 
+/// What a client waits for before it sends its body (RFC 9110 section 15.2.1).
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// How far the body of the request has come. Its bytes are in a window of the connection's buffer:
 /// `start..ready` is content that has not been taken, `raw..end` is what has been received behind it and not been
 /// looked at.
@@ -61,7 +64,7 @@ pub(super) struct Incoming {
     pub(super) ended: bool,
     /// The client waits to be told that its body is wanted.
     pub(super) awaits_continue: bool,
-    /// What is left to be sent of an interim response.
+    /// What is left to be sent of [`CONTINUE`].
     pub(super) interim: &'static [u8],
 }
 
@@ -213,7 +216,7 @@ impl<'c> Exchange<'c> {
     ) -> Poll<Result<usize, Error>> {
         let read = self.shared.wire.poll_read(cx, buffer);
         let n = ready!(self.poll_in_time(cx, since, &self.reading, self.shared.config.body, read))?;
-        self.shared.count(|stats| stats.received += n as u64);
+        self.shared.count_bytes(|stats| &mut stats.received, n);
         Poll::Ready(Ok(n))
     }
 
@@ -222,7 +225,7 @@ impl<'c> Exchange<'c> {
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
         let read = self.shared.wire.poll_read(cx, buffer).map_err(Error::Io);
         if let Poll::Ready(Ok(n)) = read {
-            self.shared.count(|stats| stats.received += n as u64);
+            self.shared.count_bytes(|stats| &mut stats.received, n);
         }
         read
     }
@@ -236,7 +239,7 @@ impl<'c> Exchange<'c> {
     ) -> Poll<Result<usize, Error>> {
         let written = self.shared.wire.poll_write(cx, data);
         let n = ready!(self.poll_in_time(cx, since, &self.writing, self.shared.config.write, written))?;
-        self.shared.count(|stats| stats.sent += n as u64);
+        self.shared.count_bytes(|stats| &mut stats.sent, n);
         self.body_sent.set(self.body_sent.get().saturating_add(n as i64));
         Poll::Ready(Ok(n))
     }
@@ -289,7 +292,8 @@ impl<'c> Exchange<'c> {
     pub(super) fn decide_keep_alive(&self) -> bool {
         let incoming = self.incoming.borrow();
         // Whoever was not told to send its body may send it or not: what comes next cannot be known.
-        let is_clear = incoming.ended || (!incoming.awaits_continue && incoming.is_disposable(self.shared.config));
+        let is_asked = !incoming.awaits_continue && incoming.interim.is_empty();
+        let is_clear = incoming.ended || (is_asked && incoming.is_disposable(self.shared.config));
         // When others wait for a place, it is better to say so than to close an idle connection a moment later.
         let keep = self.keep_alive.get() && is_clear && !self.shared.is_crowded.get();
         self.keep_alive.set(keep);

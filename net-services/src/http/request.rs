@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 use net_core::time::{Instant, UnixTime};
 
 use super::body::Step;
-use super::exchange::{Exchange, slide};
+use super::exchange::{CONTINUE, Exchange, slide};
 use super::head::{Head, Span};
 use super::{Error, Field, Fields, Framing, Method, Pairs};
 
@@ -356,9 +356,11 @@ impl Body<'_> {
                 return Poll::Ready(Err(Error::BodyTooLarge));
             }
             incoming.awaits_continue = false;
-            if !self.exchange.is_begun.get() {
-                incoming.interim = b"HTTP/1.1 100 Continue\r\n\r\n";
-            }
+            incoming.interim = CONTINUE;
+        }
+        if self.exchange.is_begun.get() {
+            // Too late: the response says it all.
+            incoming.interim = &[];
         }
         while !incoming.interim.is_empty() {
             let n = ready!(self.exchange.poll_send(cx, since, incoming.interim))?;

@@ -6,7 +6,7 @@ use core::task::{Context, Poll, ready};
 
 use net_core::time::Instant;
 
-use super::exchange::Exchange;
+use super::exchange::{CONTINUE, Exchange};
 use super::{Error, Outcome, Sent, Status, date, fields};
 
 /// Room in front of the fields for the status line, which is written last: `HTTP/1.1 431 Request Header Fields Too
@@ -221,6 +221,10 @@ impl<'c> Response<'c> {
             return Err(error);
         }
         let exchange = self.exchange;
+        // Half an interim response cannot be gone back on.
+        if (1..CONTINUE.len()).contains(&exchange.incoming.borrow().interim.len()) {
+            return Err(Error::TimedOut);
+        }
         let code = self.status.code();
         if self.status.is_informational() && !matches!(length, Length::Absent) {
             return Err(Error::Internal("an interim status is no answer"));

@@ -6,7 +6,7 @@ use core::future::Future;
 use core::pin::Pin;
 
 use super::request::Parameters;
-use super::routes::{fits, miss, mistake, with_head};
+use super::routes::{fits, miss, mistake, mistake_of_prefix, parameters, with_head};
 use super::{Error, Handler, Method, Methods, Outcome, Request, Response};
 
 /// A [`Handler`] that passes each request to the handler of its route. The patterns are those of
@@ -101,6 +101,14 @@ impl<'h> Router<'h> {
         self.on(Method::Put.into(), pattern, handler)
     }
 
+    /// `PATCH`.
+    ///
+    /// # Errors
+    /// [`BadPattern`].
+    pub fn patch(self, pattern: &'static str, handler: impl Handler + 'h) -> Result<Self, BadPattern> {
+        self.on(Method::Patch.into(), pattern, handler)
+    }
+
     /// `DELETE`.
     ///
     /// # Errors
@@ -119,7 +127,7 @@ impl<'h> Router<'h> {
         pattern: &'static str,
         handler: impl Handler + 'h,
     ) -> Result<Self, BadPattern> {
-        check(pattern)?;
+        check(pattern, mistake(pattern))?;
         self.routes.push((Target::Handler(with_head(methods), Box::new(handler)), pattern));
         Ok(self)
     }
@@ -127,15 +135,10 @@ impl<'h> Router<'h> {
     /// Another router for all that is below `prefix`, for example `/api`.
     ///
     /// # Errors
-    /// [`BadPattern`]; a prefix that ends with a slash is one.
+    /// [`BadPattern`]; a prefix that ends with a slash or `{*name}` is one, and one that has more than 6 parameters
+    /// together with a route of `router`.
     pub fn nest(mut self, prefix: &'static str, router: Router<'h>) -> Result<Self, BadPattern> {
-        check(prefix)?;
-        if prefix.ends_with('/') {
-            return Err(BadPattern {
-                pattern: prefix,
-                mistake: "the prefix of a nested table does not end with a slash",
-            });
-        }
+        check(prefix, mistake_of_prefix(prefix, router.parameters()))?;
         self.routes.push((Target::Nested(router), prefix));
         Ok(self)
     }
@@ -145,6 +148,15 @@ impl<'h> Router<'h> {
     pub fn fallback(mut self, handler: impl Handler + 'h) -> Self {
         self.fallback = Some(Box::new(handler));
         self
+    }
+
+    /// The most that one of its routes has.
+    fn parameters(&self) -> usize {
+        let count = |(target, pattern): &(Target<'_>, &'static str)| match target {
+            Target::Handler(..) => parameters(pattern),
+            Target::Nested(router) => parameters(pattern) + router.parameters(),
+        };
+        self.routes.iter().map(count).max().unwrap_or(0)
     }
 
     fn look_up<'c>(
@@ -187,8 +199,8 @@ impl<'h> Router<'h> {
     }
 }
 
-fn check(pattern: &'static str) -> Result<(), BadPattern> {
-    mistake(pattern).map_or(Ok(()), |mistake| Err(BadPattern { pattern, mistake }))
+fn check(pattern: &'static str, mistake: Option<&'static str>) -> Result<(), BadPattern> {
+    mistake.map_or(Ok(()), |mistake| Err(BadPattern { pattern, mistake }))
 }
 
 impl Handler for Router<'_> {

@@ -103,22 +103,35 @@ impl<T: Copy> Routes<T> {
     /// A table, to be put into a `static` or `const`: there a pattern that is none does not compile.
     ///
     /// # Panics
-    /// When it is not evaluated at compile time, for such a pattern: one that does not begin with `/`, has a `{`
-    /// that is not closed, `{*name}` before its end, an empty name, or more than 6 parameters.
+    /// When it is not evaluated at compile time, for such a pattern: one that does not begin with `/`, has a brace without
+    /// its other, a parameter that is only a part of a segment or has no name, `{*name}` before its end, or more than 6
+    /// parameters, those of its prefixes included; and for a prefix that ends with `/` or `{*name}`.
     pub const fn new(routes: &'static [Route<T>]) -> Self {
         let mut i = 0;
         while i < routes.len() {
             match routes[i].0 {
-                Line::Page { pattern, .. } => check(pattern),
-                Line::Nest { prefix, .. } => {
-                    check(prefix);
-                    let bytes = prefix.as_bytes();
-                    assert!(bytes[bytes.len() - 1] != b'/', "the prefix of a nested table does not end with a slash");
-                }
+                Line::Page { pattern, .. } => check(mistake(pattern)),
+                Line::Nest { prefix, routes } => check(mistake_of_prefix(prefix, routes.parameters())),
             }
             i += 1;
         }
         Self(routes)
+    }
+
+    /// The most that one of its routes has.
+    const fn parameters(&self) -> usize {
+        let (mut i, mut most) = (0, 0);
+        while i < self.0.len() {
+            let count = match &self.0[i].0 {
+                Line::Page { pattern, .. } => parameters(pattern),
+                Line::Nest { prefix, routes } => parameters(prefix) + routes.parameters(),
+            };
+            if count > most {
+                most = count;
+            }
+            i += 1;
+        }
+        most
     }
 
     /// What `request` asks for. The parameters of its path are put into it.
@@ -226,9 +239,8 @@ fn first_segment(path: &str) -> (&str, &str) {
     path.split_at_checked(end).unwrap_or((path, ""))
 }
 
-/// Whether a pattern is one.
-pub(super) const fn check(pattern: &str) {
-    if let Some(mistake) = mistake(pattern) {
+const fn check(mistake: Option<&'static str>) {
+    if let Some(mistake) = mistake {
         // Evaluated at compile time, this is what the compiler says.
         #[allow(clippy::panic)]
         {
@@ -237,6 +249,38 @@ pub(super) const fn check(pattern: &str) {
     }
 }
 
+/// How many parameters a pattern has, once it is known to be one.
+pub(super) const fn parameters(pattern: &str) -> usize {
+    let (bytes, mut i, mut count) = (pattern.as_bytes(), 0, 0);
+    while i < bytes.len() {
+        count += (bytes[i] == b'{') as usize;
+        i += 1;
+    }
+    count
+}
+
+/// What is wrong with the prefix of routes that have up to so many parameters.
+pub(super) const fn mistake_of_prefix(prefix: &str, inner: usize) -> Option<&'static str> {
+    let (mistake, bytes, mut i) = (mistake(prefix), prefix.as_bytes(), 1);
+    if mistake.is_some() {
+        return mistake;
+    }
+    if bytes[bytes.len() - 1] == b'/' {
+        return Some("the prefix of a nested table does not end with a slash");
+    }
+    while i < bytes.len() {
+        if bytes[i - 1] == b'{' && bytes[i] == b'*' {
+            return Some("{*name} in the prefix of a nested table leaves nothing for the table");
+        }
+        i += 1;
+    }
+    if parameters(prefix) + inner > PARAMETERS {
+        return Some("a route has at most 6 parameters, those of its prefixes included");
+    }
+    None
+}
+
+/// What is wrong with a pattern.
 pub(super) const fn mistake(pattern: &str) -> Option<&'static str> {
     let bytes = pattern.as_bytes();
     if bytes.is_empty() || bytes[0] != b'/' {
@@ -328,6 +372,29 @@ mod tests {
             ("/{a}/{b}/{c}/{d}/{e}/{f}/{g}", "at most 6"),
         ] {
             assert!(mistake(pattern).is_some_and(|m| m.contains(word)), "{pattern}: {:?}", mistake(pattern));
+            assert_eq!(mistake_of_prefix(pattern, 0), mistake(pattern));
         }
+        for (prefix, inner, word) in [
+            ("/", 0, "with a slash"),
+            ("/a/", 0, "with a slash"),
+            ("/{*a}", 0, "leaves nothing"),
+            ("/a/{*b}", 0, "leaves nothing"),
+            ("/{a}", 6, "its prefixes included"),
+            ("/{a}/b/{c}/{d}", 4, "its prefixes included"),
+        ] {
+            let mistake = mistake_of_prefix(prefix, inner);
+            assert!(mistake.is_some_and(|m| m.contains(word)), "{prefix}: {mistake:?}");
+        }
+        for (prefix, inner) in [("/a", 6), ("/{a}", 5), ("/{a}/b/{c}/{d}", 3), ("/a*", 0)] {
+            assert_eq!(mistake_of_prefix(prefix, inner), None, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_counted_through_all_tables() {
+        static INNER: Routes<u8> =
+            Routes::new(&[Route::get("/", 0), Route::get("/{a}/{b}/{*c}", 1), Route::get("/{d}", 2)]);
+        static OUTER: Routes<u8> = Routes::new(&[Route::get("/{e}", 3), Route::nest("/{f}/g/{h}", &INNER)]);
+        assert_eq!((INNER.parameters(), OUTER.parameters(), Routes::<u8>::new(&[]).parameters()), (3, 5, 0));
     }
 }

@@ -11,6 +11,7 @@ use net_core::time::{Clock, Instant};
 
 use super::connection::serve;
 use super::exchange::{Ends, Wire, later, poll_until};
+use super::fields::check_value;
 use super::seats::Seat;
 use super::turns::Turns;
 use super::{AccessLog, Config, Handler};
@@ -59,11 +60,24 @@ pub(super) struct Shared<'s> {
 }
 
 impl Shared<'_> {
-    pub(super) fn count(&self, change: impl FnOnce(&mut Stats)) {
+    /// Counts one more.
+    pub(super) fn count(&self, counter: fn(&mut Stats) -> &mut u32) {
+        count(self.stats, counter);
+    }
+
+    pub(super) fn count_bytes(&self, counter: fn(&mut Stats) -> &mut u64, bytes: usize) {
         let mut stats = self.stats.get();
-        change(&mut stats);
+        let counter = counter(&mut stats);
+        *counter = counter.wrapping_add(bytes as u64);
         self.stats.set(stats);
     }
+}
+
+fn count(stats: &Cell<Stats>, counter: fn(&mut Stats) -> &mut u32) {
+    let mut changed = stats.get();
+    let counter = counter(&mut changed);
+    *counter = counter.wrapping_add(1);
+    stats.set(changed);
 }
 
 /// An HTTP/1.1 server (RFC 9110, RFC 9112) for one handler.
@@ -150,17 +164,15 @@ impl<'s, H: Handler> Server<'s, H> {
     /// one each where there are more than there are buffers. Runs until [`stop`](Self::stop); one run at a time.
     ///
     /// # Errors
-    /// Those of [`TcpStack::listen`]; [`InvalidInput`](net_core::Error::InvalidInput) for no buffers, and for such that
-    /// are too small; and [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is
+    /// Those of [`TcpStack::listen`]; [`InvalidInput`](net_core::Error::InvalidInput) for no buffers, for such that are
+    /// too small, and for control characters in [`Config::server`]; and [`Closed`](net_core::Error::Closed) when the stack has gone. Whatever happens to a connection is
     /// counted in [`stats`](Self::stats) and ends nothing but that connection.
     pub async fn run<S: TcpStack, const CONNECTIONS: usize, const BYTES: usize>(
         &self,
         stack: &S,
         buffers: &mut [[u8; BYTES]; CONNECTIONS],
     ) -> Result<(), net_core::Error> {
-        if BYTES < LEAST_BUFFER || CONNECTIONS == 0 {
-            return Err(net_core::Error::InvalidInput);
-        }
+        self.check(CONNECTIONS, BYTES)?;
         let listener = stack.listen(self.config.address, self.config.backlog).await?;
         let places = [const { Place::new() }; CONNECTIONS];
         let workers = pin!(self.workers(&places, buffers));
@@ -181,6 +193,7 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
+        self.check(connections, bytes)?;
         let listener = stack.listen(self.config.address, self.config.backlog).await?;
         self.run_listener(listener, connections, bytes).await
     }
@@ -197,9 +210,7 @@ impl<'s, H: Handler> Server<'s, H> {
         connections: usize,
         bytes: usize,
     ) -> Result<(), net_core::Error> {
-        if bytes < LEAST_BUFFER || connections == 0 {
-            return Err(net_core::Error::InvalidInput);
-        }
+        self.check(connections, bytes)?;
         let places: alloc::vec::Vec<_> = (0..connections).map(|_| Place::new()).collect();
         let work = |place| async move {
             loop {
@@ -227,6 +238,13 @@ impl<'s, H: Handler> Server<'s, H> {
             number += 1;
             self.work(place, buffer)
         }))
+    }
+
+    fn check(&self, connections: usize, bytes: usize) -> Result<(), net_core::Error> {
+        // A value that no field can have would make every response an error.
+        let server = self.config.server.unwrap_or_default();
+        let is_sound = connections > 0 && bytes >= LEAST_BUFFER && check_value(server.as_bytes()).is_ok();
+        if is_sound { Ok(()) } else { Err(net_core::Error::InvalidInput) }
     }
 
     /// Serves one connection after the other in one place.
@@ -356,9 +374,7 @@ impl<'s, H: Handler> Server<'s, H> {
             return Some(at);
         }
         seat.leave();
-        let mut stats = self.stats.get();
-        stats.evicted = stats.evicted.wrapping_add(1);
-        self.stats.set(stats);
+        count(&self.stats, |stats| &mut stats.evicted);
         None
     }
 

@@ -110,6 +110,37 @@ fn a_flush_that_was_given_up_can_be_repeated() {
     }
 }
 
+/// H-10: who was to be told to go on, and was not, is not told in the middle of the response, nor behind it; and whether
+/// its body comes cannot be known.
+#[test]
+fn an_interim_response_that_was_given_up_is_not_sent_later() {
+    let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    for (is_read_again, appetite) in [(true, 0), (false, 0), (true, 10), (false, 10)] {
+        let handler = async |mut request: Request<'_>, response: Response<'_>| {
+            assert!(with_timeout(Duration::from_secs(1), request.body.fill_buf()).await.is_err());
+            let mut body = response.stream("text/plain")?;
+            body.write_all(b"no").await?;
+            body.flush().await?;
+            if is_read_again {
+                let _ = with_timeout(Duration::from_secs(1), request.body.fill_buf()).await;
+            }
+            body.finish().await
+        };
+        let mut client = Client::new([post, MARKER], Then::Wait);
+        // It takes nothing, or not enough, at first.
+        (client.appetite, client.meal) = (appetite, Some(Duration::from_secs(3)));
+        client.pause = Duration::from_secs(8);
+        let client = virtual_time::block_on(serve_with(&handler, &Config::new(), 2048, client));
+        if appetite > 0 {
+            assert!(client.is_reset && client.output == b"HTTP/1.1 1", "{}", client.text());
+            continue;
+        }
+        let all = answers(&client);
+        assert_eq!((all.len(), all[0].status, all[0].body.as_str()), (1, 200, "no"), "{}", client.text());
+        assert_eq!(all[0].header("Connection"), Some("close"));
+    }
+}
+
 /// A body that no handler has read is waited for as long as one that is, not for ever, byte by byte.
 #[test]
 fn an_unwanted_body_costs_a_bounded_time() {

@@ -358,6 +358,11 @@ fn routes() {
         .and_then(|pages| pages.post("/files/{*path}", rest));
     check(&pages.unwrap());
     assert!(Router::new().get("no-slash", home).is_err());
+    let deep = || Router::new().patch("/{a}/{b}/{c}/{d}", home).unwrap();
+    assert!(Router::new().nest("/{e}/{f}", deep()).is_ok());
+    assert!(Router::new().nest("/{e}/{f}/{g}", deep()).is_err());
+    assert!(Router::new().nest("/{g}", Router::new().nest("/{e}/{f}", deep()).unwrap()).is_err());
+    assert_eq!(only(&deep(), "PATCH /1/2/3/4 HTTP/1.1\r\nHost: x\r\n\r\n").body, "home");
     let with_fallback = Router::new().get("/", home).unwrap().fallback(deaf);
     assert_eq!(only(&with_fallback, "GET /else HTTP/1.1\r\nHost: x\r\n\r\n").body, "/else");
     assert_eq!(only(&with_fallback, "POST / HTTP/1.1\r\nHost: x\r\n\r\n").status, 405);

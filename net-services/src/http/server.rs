@@ -2,10 +2,10 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
+use core::pin::pin;
 use core::task::{Poll, Waker};
 
-use embassy_futures::join::join_array;
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either, select, select_array};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
 use net_core::time::{Clock, Instant};
 
@@ -175,13 +175,8 @@ impl<'s, H: Handler> Server<'s, H> {
         self.check(CONNECTIONS, BYTES)?;
         let listener = stack.listen(self.config.address, self.config.backlog).await?;
         let places = [const { Place::new() }; CONNECTIONS];
-        let mut number = 0;
-        let workers = buffers.each_mut().map(|buffer| {
-            let place = &places[number % CONNECTIONS];
-            number += 1;
-            self.work(place, buffer)
-        });
-        match select(self.accept(listener, &places), join_array(workers)).await {
+        let workers = pin!(self.workers(&places, buffers));
+        match select(self.accept(listener, &places), workers).await {
             Either::First(result) => result,
             Either::Second(_) => Ok(()),
         }
@@ -227,6 +222,22 @@ impl<'s, H: Handler> Server<'s, H> {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
         }
+    }
+
+    /// Serves in all places. Not inlined: the futures are put side by side on the call stack first, and that room is
+    /// free again before the first of them runs.
+    #[inline(never)]
+    fn workers<C: TcpSocket, const CONNECTIONS: usize, const BYTES: usize>(
+        &self,
+        places: &[Place<C>; CONNECTIONS],
+        buffers: &mut [[u8; BYTES]; CONNECTIONS],
+    ) -> impl Future {
+        let mut number = 0;
+        select_array(buffers.each_mut().map(|buffer| {
+            let place = &places[number % CONNECTIONS];
+            number += 1;
+            self.work(place, buffer)
+        }))
     }
 
     fn check(&self, connections: usize, bytes: usize) -> Result<(), net_core::Error> {

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use core::pin::pin;
 
-use board::run;
+use board::{deepest_stack, println, run};
 use net_core::nal::{Read, Write};
 use net_core::stack::{Stack, TcpSocket};
 use static_cell::ConstStaticCell;
@@ -22,6 +22,7 @@ pub(crate) fn all() {
         pin!(page_server::serve(server, BUFFERS.take())),
         pin!(use_it(client)),
     ]);
+    println(format_args!("{:>9}  bytes of call stack at the most", deepest_stack()));
 }
 
 async fn use_it(stack: Stack<'static>) {

@@ -2,7 +2,7 @@
 
 use core::pin::pin;
 
-use board::{println, run};
+use board::{deepest_stack, println, run};
 use embassy_futures::join::join;
 use net_core::dns::{Family, Resolver};
 use net_core::nal::{Read, TcpListener as _, TcpWrite as _, UnconnectedUdp, Write};
@@ -22,6 +22,7 @@ pub(crate) fn all() {
         pin!(serve(server)),
         pin!(use_it(client)),
     ]);
+    println(format_args!("{:>9}  bytes of call stack at the most", deepest_stack()));
 }
 
 /// Echoes on port 7, over TCP (one connection after the other) and UDP.

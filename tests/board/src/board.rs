@@ -65,6 +65,31 @@ pub fn spent_by(task: usize) -> u64 {
     SPENT.0.get(task).map_or(0, Cell::get)
 }
 
+/// Bytes of call stack that are watched.
+const WATCHED: usize = 16 * 1024;
+/// What a watched byte is until it is used.
+const UNUSED: u8 = 0xa5;
+
+/// The part of the call stack that lies beneath whoever calls, lowest byte first.
+#[inline(always)]
+fn free_stack() -> *mut [u8; WATCHED] {
+    let top: usize;
+    #[allow(unsafe_code)]
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mv {}, sp", out(reg) top, options(nomem, nostack));
+    }
+    // The board's RAM is there, and nothing but the stack grows into this part of it.
+    core::ptr::with_exposed_provenance_mut(top - WATCHED)
+}
+
+static DEEPEST: Single<Cell<usize>> = Single(Cell::new(0));
+
+/// Bytes of call stack that the tasks of the last [`run`] needed at the most, one at a time. Their futures are not in it.
+pub fn deepest_stack() -> usize {
+    DEEPEST.0.get()
+}
+
 struct VirtualTime;
 
 impl embassy_time_driver::Driver for VirtualTime {
@@ -100,6 +125,22 @@ fn wake(task: *const ()) {
 /// # Panics
 /// When there is no timer left to wait for.
 pub fn run(tasks: &mut [Pin<&mut dyn Future<Output = ()>>]) {
+    let stack = free_stack().cast::<u8>();
+    for i in 0..WATCHED {
+        #[allow(unsafe_code)]
+        // SAFETY: this function calls nothing here, so nothing is in use beneath it.
+        unsafe {
+            stack.add(i).write_volatile(UNUSED);
+        }
+    }
+    poll_all(tasks);
+    #[allow(unsafe_code)]
+    // SAFETY: as above.
+    let unused = (0..WATCHED).take_while(|i| unsafe { stack.add(*i).read_volatile() } == UNUSED).count();
+    DEEPEST.0.set(WATCHED - unused);
+}
+
+fn poll_all(tasks: &mut [Pin<&mut dyn Future<Output = ()>>]) {
     for ((woken, wake_at), spent) in WOKEN.0.iter().zip(&WAKE_AT.0).zip(&SPENT.0) {
         woken.set(true);
         wake_at.set(u64::MAX);

@@ -63,6 +63,10 @@ const fn server<const CONNECTIONS: usize>() -> usize {
     )
 }
 
+// Paid for as often as there are connections.
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(server::<5>() - server::<4>() <= 1024, "the future of an HTTP connection is larger than 1 KiB");
+
 macro_rules! sizes {
     ($($name:ident $what:literal = $size:expr;)*) => {
         $(

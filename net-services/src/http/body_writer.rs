@@ -99,11 +99,6 @@ impl<'c> BodyWriter<'c> {
     /// # Errors
     /// Those of [`write_all`](Self::write_all), and [`Error::Internal`] when something in it fails to be displayed.
     pub async fn print(&mut self, text: fmt::Arguments<'_>) -> Result<(), Error> {
-        if self.skips {
-            let mut length = Count(0);
-            length.write_fmt(text).map_err(|_| Error::Internal("a value cannot be displayed"))?;
-            return self.count(length.0);
-        }
         self.count(0)?;
         let result = self.put_text(text).await;
         self.broken = result.err();
@@ -111,6 +106,11 @@ impl<'c> BodyWriter<'c> {
     }
 
     async fn put_text(&mut self, text: fmt::Arguments<'_>) -> Result<(), Error> {
+        if self.skips {
+            let mut length = Count(0);
+            length.write_fmt(text).map_err(|_| Error::Internal("a value cannot be displayed"))?;
+            return self.count(length.0);
+        }
         let mut done = 0;
         loop {
             let mut piece = Piece { skip: done, room: self.room(), length: 0, is_cut: false };

@@ -70,6 +70,7 @@ fn h15_some_statuses_have_no_body() {
         let all = answers(&client);
         assert_eq!(all.len(), 2, "{status}: {}", client.text());
         assert_eq!(all[0].header("Content-Length"), length, "{status}");
+        assert_eq!(all[0].header("Content-Type").is_none(), status == Status::NO_CONTENT, "{status}");
         let streaming = async |_: Request<'_>, response: Response<'_>| {
             let mut body = response.status(status).stream("text/plain")?;
             body.write_all(b"abc").await?;
@@ -217,6 +218,39 @@ fn h20_no_handler_can_break_the_head() {
     assert_eq!(only(&trailer, GET).status, 500);
     let too_much = async |_: Request<'_>, response: Response<'_>| response.header("X", "y".repeat(600)).text("x").await;
     assert_eq!(only(&too_much, GET).status, 500, "a head larger than its part of the buffer");
+}
+
+/// A value that cannot be displayed.
+struct Failing;
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+#[test]
+fn what_cannot_be_displayed_is_an_error() {
+    let field = async |_: Request<'_>, response: Response<'_>| response.header("X", Failing).text("x").await;
+    let whole =
+        async |_: Request<'_>, response: Response<'_>| response.print("text/plain", format_args!("{Failing}")).await;
+    // Also for a handler that does not look: what is missing in the middle is not passed over.
+    let careless = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.stream("text/plain")?;
+        let _ = body.print(format_args!("before {Failing} after")).await;
+        assert!(body.write_all(b"more").await.is_err());
+        body.finish().await
+    };
+    assert_eq!((only(&field, GET).status, only(&whole, GET).status, only(&careless, GET).status), (500, 500, 500));
+    assert_eq!(only(&careless, HEAD).status, 500);
+}
+
+#[test]
+fn a_handler_can_close_the_connection() {
+    let handler = async |_: Request<'_>, response: Response<'_>| response.close().text("bye").await;
+    let client = talk(&handler, [GET, GET]);
+    let all = answers(&client);
+    assert_eq!((all.len(), all[0].header("Connection")), (1, Some("close")));
 }
 
 #[test]

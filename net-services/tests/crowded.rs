@@ -125,3 +125,38 @@ fn h16_whoever_has_to_go_and_is_busy_holds_nobody_up() {
     });
     assert!(stats.evicted >= 1, "{stats:?}");
 }
+
+/// While its request is answered a connection is not idle, however long it was before.
+#[test]
+fn h16_whoever_is_busy_is_not_told_to_go() {
+    let stats = crowd::<3>(async |stack| {
+        let slow = async {
+            let mut socket = connect(stack).await;
+            assert!(ask(&mut socket, "/slow").await);
+            // Its connection was kept: nobody waited any more when it was answered.
+            ask(&mut socket, "/").await
+        };
+        // Idle for longer and for less long.
+        let idle = async |since| {
+            Timer::after(Duration::from_millis(since)).await;
+            let mut socket = connect(stack).await;
+            assert!(ask(&mut socket, "/").await);
+            let began = Instant::now();
+            let ended = socket.read(&mut [0; 1]).await;
+            (ended, began.elapsed().as_secs())
+        };
+        let late = async {
+            Timer::after(Duration::from_secs(3)).await;
+            let began = Instant::now();
+            let mut socket = connect(stack).await;
+            assert!(ask(&mut socket, "/").await);
+            (began.elapsed().as_secs(), ask(&mut socket, "/").await)
+        };
+        let (slow, ((first, second), late)) = join(slow, join(join(idle(100), idle(1100)), late)).await;
+        assert!(slow);
+        // The one has to go, the other has the fifteen seconds of every connection.
+        assert_eq!((first, second), ((Ok(0), 2), (Ok(0), 15)));
+        assert_eq!(late, (0, true));
+    });
+    assert_eq!((stats.connections, stats.evicted), (4, 1));
+}

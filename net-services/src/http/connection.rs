@@ -87,7 +87,7 @@ async fn answer<H: Handler>(
     let incoming = Incoming::new(head.framing, received, shared.config.body_limit, head.expects_continue);
     let state = State::new(shared, incoming).of(head, keep_alive);
     let exchange = Exchange::new(&state);
-    let unfinished = Unfinished(&state);
+    let _unfinished = Unfinished(&state);
     let request = Request::new(exchange, head, bytes, window);
     let response = Response::new(exchange, &mut *sending);
     let is_whole = match handler.handle(request, response).await {
@@ -105,7 +105,6 @@ async fn answer<H: Handler>(
         }
     };
     tell(&state, Some((head, bytes)));
-    drop(unfinished);
     if !is_whole {
         // Half a response must not look like a whole one.
         shared.wire.reset();
@@ -127,8 +126,6 @@ async fn answer<H: Handler>(
     let is_ended = state.incoming.borrow().ended;
     if !is_ended {
         state.incoming.borrow_mut().limit = u64::MAX;
-        // The response is out: nobody has to be told to go on.
-        state.is_begun.set(true);
         let (_, window, _) = engine.split(head);
         let mut body = Body { exchange, window };
         // What nobody wants is not worth waiting for at the pace that is enough for what somebody does.

@@ -110,6 +110,7 @@
 //! and nothing else; chunk sizes of 1 to 8 digits.
 
 mod access;
+mod body_writer;
 mod config;
 mod connection;
 mod engine;
@@ -149,6 +150,7 @@ mod testing;
 mod tests;
 
 pub use access::{Access, AccessLog, RequestLine};
+pub use body_writer::BodyWriter;
 pub use config::Config;
 pub use error::{Error, Outcome, Sent};
 pub use events::{Event, EventStream, last_event_id};
@@ -159,7 +161,7 @@ pub use handler::Handler;
 pub use method::{Method, Methods};
 pub use multipart::{Multipart, Part};
 pub use request::{Body, Request};
-pub use response::{BodyWriter, Response};
+pub use response::Response;
 #[cfg(feature = "alloc")]
 pub use router::{BadPattern, Router};
 pub use routes::{Route, Routes};

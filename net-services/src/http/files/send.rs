@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::super::response::Count;
+use super::super::body_writer::Count;
 use super::super::{BodyWriter, Error, Response, Status};
 use super::ranges::{ByteRange, Selection};
 use super::{File, Metadata};

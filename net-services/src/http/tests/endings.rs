@@ -169,7 +169,12 @@ fn the_server_closes_so_that_its_last_answer_is_seen() {
     let client = virtual_time::block_on(serve_with(&deaf, &config, 2048, client));
     assert_eq!(answers(&client).len(), 1);
     assert!(client.is_finished && client.is_all_taken());
-    // Who says that it will close sends nothing more.
+    // Who says that it will close sends nothing more…
     let client = talk(&deaf, [MARKER]);
     assert!(!client.is_finished);
+    // …but what it has not finished sending, or sends all the same.
+    let post = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhe";
+    for client in [talk(&deaf, [post, "llo"]), talk(&deaf, [MARKER.repeat(2)])] {
+        assert!(client.is_finished && client.is_all_taken() && answers(&client).len() == 1);
+    }
 }

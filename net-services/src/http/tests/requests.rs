@@ -76,6 +76,43 @@ fn h9_too_large_a_body_is_refused_when_it_really_comes() {
     assert_eq!(only(&small, &request(5)).status, 413);
 }
 
+/// H-4, H-5: the limits of a configuration hold, up to those that nobody can raise, and those of the buffer.
+#[test]
+fn heads_up_to_their_limits() {
+    let status = |config: &Config, bytes: usize, request: String| {
+        let client = virtual_time::block_on(serve_with(&deaf, config, bytes, Client::new([request], Then::Finish)));
+        let all = answers(&client);
+        assert_eq!(all.len(), 1);
+        all[0].status
+    };
+    let target = |n: usize| format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(n - 1));
+    let fields = |n: usize| format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(n - 1));
+    // Of `n` bytes in all.
+    let head = |n: usize| format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "b".repeat(n - 32));
+    assert_eq!(head(100).len(), 100);
+    let large = 64 * 1024;
+    let mut config = Config::new();
+    for (limit, most) in [(20, 20), (8192, 8192), (usize::MAX, 8192)] {
+        config.target = limit;
+        assert_eq!((status(&config, large, target(most)), status(&config, large, target(most + 1))), (200, 414));
+    }
+    let mut config = Config::new();
+    for (limit, most) in [(2, 2), (100, 100), (usize::MAX, 100)] {
+        config.fields = limit;
+        assert_eq!((status(&config, large, fields(most)), status(&config, large, fields(most + 1))), (200, 431));
+    }
+    let mut config = Config::new();
+    for (limit, most) in [(40, 40), (16_384, 16_384), (usize::MAX, 16_384)] {
+        config.head_bytes = limit;
+        assert_eq!((status(&config, large, head(most)), status(&config, large, head(most + 1))), (200, 431));
+    }
+    // Three quarters of the buffer, less 128 bytes; of the smallest 768 less the 256 of responses.
+    for (bytes, most) in [(2048, 1408), (4096, 2944), (LEAST_BUFFER, 384)] {
+        assert_eq!((status(&config, bytes, head(most)), status(&config, bytes, head(most + 1))), (200, 431));
+        assert_eq!(status(&config, bytes, target(most)), 414, "its target alone is too long");
+    }
+}
+
 /// A handler that learns on the way that it may take more goes on where it was.
 #[test]
 fn a_limit_can_be_raised_when_it_is_met() {
@@ -186,6 +223,28 @@ fn a_large_body_that_nobody_reads_closes_the_connection() {
         let all = answers(&client);
         assert_eq!(all.len(), if persists { 2 } else { 1 });
         assert_eq!(all[0].header("Connection"), if persists { None } else { Some("close") });
+    }
+}
+
+/// A limit for handlers is none for what is only discarded.
+#[test]
+fn what_is_discarded_has_its_own_bound() {
+    let mut config = Config::new();
+    (config.body_limit, config.discard) = (4, 50);
+    let chunk = |n: usize| format!("{n:x}\r\n{}\r\n", "c".repeat(n));
+    for (chunks, persists) in [([10, 40], true), ([10, 41], false)] {
+        let chunks = chunks.map(chunk).concat();
+        let post = format!("POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+        let client = Client::new([post + "GET /next HTTP/1.1\r\nHost: x\r\n\r\n"], Then::Wait);
+        let client = virtual_time::block_on(serve_with(&deaf, &config, 2048, client));
+        // That it is too much showed only on the way, so nothing had said so.
+        let requests = if persists { 2 } else { 1 };
+        assert_eq!(
+            (answers(&client).len(), client.stats.requests, client.stats.refused),
+            (requests, requests as u32, 0)
+        );
+        assert_eq!(answers(&client)[0].header("Connection"), None);
+        assert_eq!(client.is_finished, !persists);
     }
 }
 

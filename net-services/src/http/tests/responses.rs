@@ -234,6 +234,16 @@ fn h21_failures_tell_nothing_of_the_inside() {
     assert_eq!(answers(&talk(&async |_: Request<'_>, _: Response<'_>| Err(Error::Internal("")), [GET, GET])).len(), 2);
 }
 
+/// A client that was too slow, or sends too much, is not waited for again.
+#[test]
+fn failures_of_the_client_end_its_connection() {
+    for (error, status) in [(Error::TimedOut, 408), (Error::BodyTooLarge, 413), (Error::BodyIncomplete, 400)] {
+        let client = talk(&async |_: Request<'_>, _: Response<'_>| Err(error), [GET, GET]);
+        let all = answers(&client);
+        assert_eq!((all.len(), all[0].status, all[0].header("Connection")), (1, status, Some("close")));
+    }
+}
+
 /// Once something of a response has been sent, failing must not look like its end.
 #[test]
 fn a_response_that_fails_on_the_way_is_reset() {
@@ -243,8 +253,9 @@ fn a_response_that_fails_on_the_way_is_reset() {
         body.flush().await?;
         Err(Error::Internal("and then"))
     };
-    let client = talk(&fails, [GET, GET]);
+    let client = talk(&fails, [GET.repeat(2)]);
     assert!(client.is_reset && !client.is_finished);
+    assert_eq!((client.stats.requests, client.stats.refused), (1, 0), "and nothing more is looked at");
     assert!(!client.text().ends_with("0\r\n\r\n"));
     // As long as nothing was sent, the failure has an answer.
     let fails_early = async |_: Request<'_>, response: Response<'_>| {

@@ -1,6 +1,6 @@
 //! H-16: how long is waited for a client, and what it costs.
 
-use net_core::time::{Duration, Instant};
+use net_core::time::{Duration, Instant, Timer};
 
 use super::*;
 use crate::http::testing::{Then, serve_with};
@@ -38,6 +38,15 @@ fn a_client_that_stops_at_any_byte_costs_a_bounded_time() {
             n if n < request.len() => assert_eq!((seconds, statuses), (6, Vec::from([408u16])), "{n}"),
             _ => assert_eq!((seconds, statuses), (5, Vec::from([200u16]))),
         }
+        let stats = (client.stats.refused, client.stats.timed_out, client.stats.requests);
+        let expected = match sent {
+            0 => (0, 1, 0),
+            n if n < head => (1, 0, 0),
+            n if n < request.len() => (0, 1, 1),
+            // It was served, and has nothing more to ask.
+            _ => (0, 0, 1),
+        };
+        assert_eq!(stats, expected, "{sent}");
     }
 }
 
@@ -100,6 +109,26 @@ fn whoever_drips_a_body_is_no_better_off() {
     }
 }
 
+/// The time for a head begins with its first byte, not with the waiting for it.
+#[test]
+fn a_late_head_has_its_whole_time() {
+    let mut client = Client::new(["\r\n", "G"], Then::Wait);
+    client.pause = Duration::from_secs(2);
+    let (seconds, client) = last(&echo, &config(), client);
+    assert_eq!((seconds, answers(&client)[0].status), (2 + 4, 408));
+}
+
+/// Nor does the time between two requests begin before the first is answered.
+#[test]
+fn a_slow_handler_takes_no_time_from_its_client() {
+    let slow = async |_: Request<'_>, response: Response<'_>| {
+        Timer::after(Duration::from_secs(9)).await;
+        response.text("at last").await
+    };
+    let (seconds, client) = last(&slow, &config(), Client::new(["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], Then::Wait));
+    assert_eq!((seconds, answers(&client).len()), (9 + 5, 1));
+}
+
 /// Some clients send an empty line after a body; it is no request that could be late.
 #[test]
 fn an_empty_line_leaves_a_connection_idle() {
@@ -108,6 +137,28 @@ fn an_empty_line_leaves_a_connection_idle() {
     assert_eq!((seconds, answers(&client).len()), (5, 1));
     let (seconds, client) = last(&echo, &config(), Client::new(["\r\n"], Then::Wait));
     assert_eq!((seconds, answers(&client).len()), (3, 0));
+}
+
+#[test]
+fn bytes_are_counted_wherever_they_pass() {
+    let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n";
+    let large = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n";
+    let body = "z".repeat(5000);
+    let check = |client: Client, pieces: &[&str]| {
+        let received: usize = pieces.iter().map(|piece| piece.len()).sum();
+        assert_eq!(
+            (client.stats.received, client.stats.sent),
+            (received as u64, client.output.len() as u64),
+            "{pieces:?}"
+        );
+    };
+    for pieces in
+        [std::vec![get, get], std::vec![post, "some body"], std::vec![large, &body, get], std::vec!["GARBAGE\r\n"]]
+    {
+        check(talk(&echo, pieces.iter()), &pieces);
+        check(talk(&deaf, pieces.iter()), &pieces);
+    }
 }
 
 /// H-11: what still comes after a refusal is taken for a moment, not for ever.

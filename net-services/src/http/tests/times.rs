@@ -90,6 +90,19 @@ fn dripping_clients_are_bounded() {
     }
 }
 
+/// A handler may answer a client whose body does not come; but nobody knows what comes next on that connection.
+#[test]
+fn whoever_was_too_slow_is_not_kept() {
+    let patient = async |mut request: Request<'_>, response: Response<'_>| {
+        assert_eq!(request.body.fill_buf().await, Err(Error::TimedOut));
+        response.text("never mind").await
+    };
+    let (seconds, client) =
+        last(&patient, &config(), Client::new(["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"], Then::Wait));
+    let all = answers(&client);
+    assert_eq!((seconds, all.len(), all[0].header("Connection")), (6, 1, Some("close")));
+}
+
 #[test]
 fn whoever_drips_a_body_is_no_better_off() {
     // A byte a second never stops for long, but 50 a second are wanted.

@@ -317,22 +317,28 @@ impl<'c> BodyWriter<'c> {
                 }
                 continue;
             }
-            let n = fill(self.room(), &mut writing.data);
-            self.end += n;
+            let room = self.room().len();
+            // What would fill the buffer more than once is not copied.
+            let is_large = writing.data.len() > room && writing.data.len() - room >= self.buffer.len();
+            if is_large && self.is_chunked() {
+                self.close_chunk();
+                if self.buffer.len() < self.end + CHUNK_HEAD {
+                    ready!(self.poll_send(cx, &mut writing.since))?;
+                }
+                writing.direct = writing.data.len().min(LARGEST_CHUNK);
+                self.write_chunk_head(self.end, writing.direct);
+                self.end += CHUNK_HEAD;
+                continue;
+            }
+            self.end += fill(self.room(), &mut writing.data);
             if writing.data.is_empty() {
                 return Poll::Ready(Ok(()));
             }
             self.close_chunk();
-            if writing.data.len() < self.buffer.len() {
-                ready!(self.poll_send(cx, &mut writing.since))?;
-            } else if !self.is_chunked() {
+            if is_large {
                 writing.direct = writing.data.len();
-            } else if self.buffer.len() < self.end + CHUNK_HEAD {
-                ready!(self.poll_send(cx, &mut writing.since))?;
             } else {
-                writing.direct = writing.data.len().min(LARGEST_CHUNK);
-                self.write_chunk_head(self.end, writing.direct);
-                self.end += CHUNK_HEAD;
+                ready!(self.poll_send(cx, &mut writing.since))?;
             }
         }
     }

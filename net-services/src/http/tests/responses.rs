@@ -185,6 +185,19 @@ fn h23_few_writes_and_no_copies() {
     assert_eq!(client.writes.len(), 2);
     assert!(client.writes[0] <= 512);
     assert_eq!(talk(&small, [GET.repeat(3)]).writes.len(), 3);
+    // The same in chunks, as large as their sizes of four digits allow: each leaves from where it lies, with its size behind
+    // what came before it.
+    let stream = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.stream("text/plain")?;
+        body.write_all(b"small").await?;
+        body.write_all(large.as_bytes()).await?;
+        body.finish().await
+    };
+    let client = talk(&stream, [GET]);
+    let [begin, first, between, second, end] = client.writes[..] else { panic!("{:?}", client.writes) };
+    assert!(begin < 200, "{begin}");
+    assert_eq!((first, between, second, end), (65_535, "\r\n1234\r\n".len(), 100_000 - 65_535, "\r\n0\r\n\r\n".len()));
+    assert_eq!(answers(&client)[0].body, format!("small{large}"));
 }
 
 #[test]
@@ -312,6 +325,8 @@ fn a_length_that_was_announced_is_kept() {
         let mut body = response.sized("text/plain", 3)?;
         body.flush().await?;
         let _ = body.write_all(b"four").await;
+        // What would have fitted does not make it right again.
+        assert_eq!(body.write_all(b"abc").await, Err(Error::LengthMismatch));
         body.finish().await
     };
     assert!(talk(&more, [GET]).is_reset);

@@ -12,6 +12,7 @@ use net_core::nal::{Read, TcpSocket};
 use net_core::stack::Stack;
 use net_core::time::{Duration, Instant, Timer};
 use net_services::http::{Config, Outcome, Request, Response, Server, Stats};
+use virtual_time::own_task;
 
 /// Answers at once, or after ten seconds.
 async fn handler(request: Request<'_>, response: Response<'_>) -> Outcome {
@@ -21,18 +22,28 @@ async fn handler(request: Request<'_>, response: Response<'_>) -> Outcome {
     response.text("answer").await
 }
 
-/// Runs `clients` with a server on 10.0.0.1 that has so many places.
-fn crowd<const PLACES: usize>(clients: impl AsyncFnOnce(Stack<'static>)) -> Stats {
-    let (_cable, one, two) = pair(Quality::PERFECT, 1);
-    let (server_stack, client_stack) = (one.stack, two.stack);
-    run([one, two], async {
-        let server = Server::new(Config::new(), &handler);
-        let mut buffers = [[0; 2048]; PLACES];
-        match select(server.run(&server_stack, &mut buffers), clients(client_stack)).await {
-            Either::First(result) => panic!("the server ended: {result:?}"),
-            Either::Second(()) => server.stats(),
-        }
-    })
+/// Runs `clients` with a server on 10.0.0.1 that has so many places, and runs as a task of its own: without a heap, where
+/// that is polled as a whole, and on the heap, where each connection is polled only when it was woken.
+fn crowd<const PLACES: usize>(clients: impl AsyncFn(Stack<'static>), check: impl Fn(Stats)) {
+    for is_on_heap in [false, true] {
+        let (_cable, one, two) = pair(Quality::PERFECT, 1);
+        let (server_stack, client_stack) = (one.stack, two.stack);
+        let stats = run([one, two], async {
+            let server = Server::new(Config::new(), &handler);
+            let mut buffers = [[0; 2048]; PLACES];
+            let serving = own_task(async {
+                match is_on_heap {
+                    true => server.run_on_heap(&server_stack, PLACES, 2048).await,
+                    false => server.run(&server_stack, &mut buffers).await,
+                }
+            });
+            match select(serving, clients(client_stack)).await {
+                Either::First(result) => panic!("the server ended: {result:?}"),
+                Either::Second(()) => server.stats(),
+            }
+        });
+        check(stats);
+    }
 }
 
 async fn connect(stack: Stack<'static>) -> impl TcpSocket {
@@ -61,7 +72,7 @@ async fn ask(socket: &mut impl TcpSocket, path: &str) -> bool {
 /// A client that has just connected, or was just answered, gets time for its request though another waits.
 #[test]
 fn h16_a_request_on_its_way_is_not_lost() {
-    let stats = crowd::<1>(async |stack| {
+    let clients = async |stack| {
         let first = async {
             let mut socket = connect(stack).await;
             Timer::after(Duration::from_millis(400)).await;
@@ -75,13 +86,13 @@ fn h16_a_request_on_its_way_is_not_lost() {
             assert!(ask(&mut socket, "/").await);
         };
         join(first, second).await;
-    });
-    assert_eq!((stats.requests, stats.evicted), (3, 0));
+    };
+    crowd::<1>(clients, |stats| assert_eq!((stats.requests, stats.evicted), (3, 0)));
 }
 
 #[test]
 fn h16_the_connection_idle_for_longest_goes_after_the_grace() {
-    let stats = crowd::<2>(async |stack| {
+    let clients = async |stack| {
         let mut silent = connect(stack).await;
         Timer::after(Duration::from_millis(100)).await;
         let mut kept = connect(stack).await;
@@ -94,14 +105,14 @@ fn h16_the_connection_idle_for_longest_goes_after_the_grace() {
         // It learns that by an end without an answer, and the other one is still there.
         assert_eq!(silent.read(&mut [0; 1]).await, Ok(0));
         assert!(ask(&mut kept, "/").await);
-    });
-    assert_eq!((stats.connections, stats.requests, stats.evicted), (3, 3, 1));
+    };
+    crowd::<2>(clients, |stats| assert_eq!((stats.connections, stats.requests, stats.evicted), (3, 3, 1)));
 }
 
 /// One that was told to go and is busy all the same does not keep the others from going.
 #[test]
 fn h16_whoever_has_to_go_and_is_busy_holds_nobody_up() {
-    let stats = crowd::<2>(async |stack| {
+    let clients = async |stack| {
         let slow = async {
             let mut socket = connect(stack).await;
             // The moment in which it is told to go.
@@ -122,14 +133,14 @@ fn h16_whoever_has_to_go_and_is_busy_holds_nobody_up() {
         };
         let (_, idle, waited) = join3(slow, idle, third).await;
         assert_eq!((idle, waited), (Ok(0), 0));
-    });
-    assert!(stats.evicted >= 1, "{stats:?}");
+    };
+    crowd::<2>(clients, |stats| assert!(stats.evicted >= 1, "{stats:?}"));
 }
 
 /// While its request is answered a connection is not idle, however long it was before.
 #[test]
 fn h16_whoever_is_busy_is_not_told_to_go() {
-    let stats = crowd::<3>(async |stack| {
+    let clients = async |stack| {
         let slow = async {
             let mut socket = connect(stack).await;
             assert!(ask(&mut socket, "/slow").await);
@@ -157,6 +168,6 @@ fn h16_whoever_is_busy_is_not_told_to_go() {
         // The one has to go, the other has the fifteen seconds of every connection.
         assert_eq!((first, second), ((Ok(0), 2), (Ok(0), 15)));
         assert_eq!(late, (0, true));
-    });
-    assert_eq!((stats.connections, stats.evicted), (4, 1));
+    };
+    crowd::<3>(clients, |stats| assert_eq!((stats.connections, stats.evicted), (4, 1)));
 }

@@ -355,13 +355,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for pattern in ["/", "/a/{b}", "/{b}/c", "/{*all}", "/a-b_c.html"] {
+        for pattern in ["/", "/a/{b}", "/{b}/c", "/{*all}", "/a-b_c.html", "/{a}/{b}/{c}/{d}/{e}/{f}"] {
             assert_eq!(mistake(pattern), None, "{pattern}");
         }
         for (pattern, word) in [
             ("", "begins with a slash"),
             ("a", "begins with a slash"),
             ("/{a", "ends with a brace"),
+            ("/{", "ends with a brace"),
+            ("/{*", "ends with a brace"),
             ("/{a/b}", "ends with a brace"),
             ("/{}", "has a name"),
             ("/{*}", "has a name"),

@@ -14,6 +14,8 @@ mod pool;
 mod questions;
 mod random;
 mod responder;
+#[cfg(test)]
+mod testing;
 mod txt;
 mod types;
 

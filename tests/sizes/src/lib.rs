@@ -101,6 +101,9 @@ sizes! {
     SIZE_PAGE "future: the page server with 4 connections, beside their buffers" =
         future2::<S, Mut<Buffers>, _, _>(page_server::serve);
     SIZE_ECHO "future: an echo server with 4 connections" = future2::<S, Mut<Buffers>, _, _>(page_server::echo);
+    SIZE_MDNS "future: a device with mDNS, that browses" = future2::<S, Mut<mdns_node::Memory>, _, _>(mdns_node::node);
+    SIZE_PLAIN "future: a device that echoes datagrams" = future1::<S, _, _>(mdns_node::plain);
+    SIZE_NAMES "memory for 3 services, 4 questions and 32 records" = size_of::<mdns_node::Names>();
     SIZE_SERVER "HTTP server" = size_of::<Server<'static, Hello>>();
     SIZE_SERVE "future: Server::run with 4 connections" = server::<4>();
     SIZE_CONNECTION "of it each connection, beside its buffer" = server::<5>() - server::<4>();

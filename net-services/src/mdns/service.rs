@@ -3,15 +3,14 @@
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::{Context, Poll};
 
-use embassy_futures::select::{Either, select};
 use net_core::Error;
 use net_core::events::{Events, Status};
 use net_core::log::{Show, debug, info, warn};
 use net_core::nal::{Interface, Multicast, UdpBind, UdpSocket, UnconnectedUdp as _};
-use net_core::time::{Duration, Instant, Timer, with_timeout};
+use net_core::time::{Duration, Instant, Timer, poll_until};
 use net_core::waiters::Waiters;
 
 use super::engine::{Arrival, Destination, Engine, GROUP_V4, GROUP_V6, HOP_LIMIT, PORT, Transmit};
@@ -93,20 +92,41 @@ impl<'d> Mdns<'d> {
         let _running = Running::new(self);
         let mut events = net.events().subscribe();
         self.look_at(&mut link);
-        while !self.stopping.get() {
+        let mut reply = None;
+        let mut give_up = None;
+        // One place where it sends and one where it waits: each takes its room in the future once.
+        loop {
+            let now = Instant::now();
+            if let Some(transmit) = reply.take().or_else(|| self.engine.borrow_mut().poll_transmit(now, buffer)) {
+                if let Err(error) = link.send(transmit, buffer).await {
+                    self.engine.borrow_mut().count_send_error();
+                    debug!("mdns: cannot send: {}", Show(&error));
+                }
+                continue;
+            }
+            if self.stopping.get() {
+                let Some(give_up) = give_up else {
+                    self.engine.borrow_mut().shut_down(now);
+                    give_up = Some(now + GOODBYE);
+                    continue;
+                };
+                if now >= give_up || self.engine.borrow().is_shut_down() {
+                    return Ok(());
+                }
+            }
             self.touched.set(false);
-            self.send_due(&mut link, buffer).await;
             self.tell_waiting();
-            let deadline = self.engine.borrow().poll_timeout();
-            match self.wait(&mut link, &mut events, deadline).await {
-                Woken::Datagram => self.receive(&mut link, buffer).await,
+            let due = self.engine.borrow().poll_timeout();
+            let deadline = [due, give_up, link.groups.try_again(now)].into_iter().flatten().min();
+            match self.wait(&mut link.socket, &mut events, deadline).await {
+                Woken::Datagram => reply = self.receive(&mut link.socket, buffer).await,
                 Woken::Network => {
                     while events.try_next().is_some() {}
                     self.look_at(&mut link);
                 }
                 Woken::Time => {
                     let now = Instant::now();
-                    if deadline.is_some_and(|deadline| now.saturating_duration_since(deadline) > SLEPT) {
+                    if due.is_some_and(|due| now.saturating_duration_since(due) > SLEPT) {
                         info!("mdns: beginning anew after a sleep");
                         self.engine.borrow_mut().restart(now);
                     }
@@ -115,12 +135,6 @@ impl<'d> Mdns<'d> {
                 Woken::User => {}
             }
         }
-        self.engine.borrow_mut().shut_down(Instant::now());
-        let goodbyes = self.say_goodbye(&mut link, buffer);
-        if with_timeout(GOODBYE, goodbyes).await.is_err() {
-            debug!("mdns: no time for goodbyes");
-        }
-        Ok(())
     }
 
     /// Has [`run`](Self::run) say goodbye for all that is published and end, which takes less than two seconds.
@@ -141,80 +155,31 @@ impl<'d> Mdns<'d> {
         self.engine.borrow_mut().set_network(Instant::now(), status.link_up, &status.addresses);
     }
 
-    async fn send_due<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>, buffer: &mut [u8]) {
-        loop {
-            let transmit = self.engine.borrow_mut().poll_transmit(Instant::now(), buffer);
-            let Some(transmit) = transmit else { break };
-            self.send(link, transmit, buffer).await;
-        }
-    }
-
-    async fn send<N: UdpBind + Multicast + Interface>(
-        &self,
-        link: &mut Link<'_, N>,
-        transmit: Transmit,
-        buffer: &[u8],
-    ) {
-        let Some(data) = buffer.get(..transmit.length) else { return };
-        let sent = match transmit.to {
-            Destination::Multicast => link.multicast(data).await,
-            Destination::Unicast(to) => link.unicast(to, data).await,
-        };
-        if let Err(error) = sent {
-            self.engine.borrow_mut().count_send_error();
-            debug!("mdns: cannot send: {}", Show(&error));
-        }
-    }
-
-    async fn receive<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>, buffer: &mut [u8]) {
-        match link.socket.receive_into(buffer).await {
+    /// Takes a datagram; gives the reply that is due at once.
+    async fn receive(&self, socket: &mut impl UdpSocket, buffer: &mut [u8]) -> Option<Transmit> {
+        match socket.receive_into(buffer).await {
             Ok((length, local, from)) => {
                 let arrival = Arrival { from, to: local.ip() };
                 // Of what was longer than the buffer the rest is missing: its records are read as far as they go.
                 let length = length.min(buffer.len());
-                let reply = self.engine.borrow_mut().handle(Instant::now(), arrival, buffer, length);
-                if let Some(transmit) = reply {
-                    self.send(link, transmit, buffer).await;
-                }
+                self.engine.borrow_mut().handle(Instant::now(), arrival, buffer, length)
             }
             Err(error) => {
                 debug!("mdns: cannot receive: {}", Show(&error));
                 // Whatever it is, it must not take all of the processor.
                 Timer::after(Duration::from_millis(100)).await;
+                None
             }
         }
     }
 
-    async fn say_goodbye<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>, buffer: &mut [u8]) {
-        loop {
-            self.send_due(link, buffer).await;
-            let next = {
-                let engine = self.engine.borrow();
-                if engine.is_shut_down() { None } else { engine.poll_timeout() }
-            };
-            let Some(next) = next else { break };
-            Timer::at(next).await;
-        }
-    }
-
-    async fn wait<N: UdpBind + Multicast + Interface>(
-        &self,
-        link: &mut Link<'_, N>,
-        events: &mut Events<'_>,
-        deadline: Option<Instant>,
-    ) -> Woken {
-        let mut deadline = deadline.unwrap_or(Instant::MAX);
-        if link.groups.is_missing() {
-            deadline = deadline.min(Instant::now() + JOIN_AGAIN);
-        }
-        let mut readable = pin!(link.socket.readable());
-        let mut event = pin!(events.next());
-        let mut timer = Timer::at(deadline);
+    async fn wait(&self, socket: &mut impl UdpSocket, events: &mut Events<'_>, deadline: Option<Instant>) -> Woken {
+        let mut readable = pin!(socket.readable());
         poll_fn(|cx| {
             // What is due goes first, so that a flood cannot keep names from being defended.
-            if Pin::new(&mut timer).poll(cx).is_ready() {
+            if deadline.is_some_and(|deadline| poll_until(deadline, cx).is_ready()) {
                 Poll::Ready(Woken::Time)
-            } else if event.as_mut().poll(cx).is_ready() {
+            } else if pin!(events.next()).poll(cx).is_ready() {
                 Poll::Ready(Woken::Network)
             } else if readable.as_mut().poll(cx).is_ready() {
                 Poll::Ready(Woken::Datagram)
@@ -394,9 +359,9 @@ struct Groups {
 }
 
 impl Groups {
-    /// Whether one is to be joined again.
-    fn is_missing(&self) -> bool {
-        self.failed != [false, false]
+    /// When one that has failed is to be joined again.
+    fn try_again(&self, now: Instant) -> Option<Instant> {
+        (self.failed != [false, false]).then(|| now + JOIN_AGAIN)
     }
 }
 
@@ -426,26 +391,27 @@ impl<N: UdpBind + Multicast> Link<'_, N> {
         }
     }
 
-    /// To both groups. Fails when it went to none.
-    async fn multicast(&mut self, data: &[u8]) -> Result<(), Error> {
+    /// Sends to one host, or to both groups; that fails when it goes to none.
+    async fn send(&mut self, transmit: Transmit, buffer: &[u8]) -> Result<(), Error> {
+        let data = buffer.get(..transmit.length).ok_or(Error::TooLarge)?;
         let mut result = Err(Error::Unreachable);
-        for (group, has) in GROUPS.into_iter().zip(self.groups.has) {
-            if !has {
-                continue;
-            }
-            let sending = self.socket.send(unspecified(group), SocketAddr::new(group, PORT), data);
-            let sent = with_timeout(ROOM, sending).await.unwrap_or(Err(Error::TimedOut));
-            result = result.or(sent);
+        for i in 0..GROUPS.len() {
+            let (Some(&group), Some(&has)) = (GROUPS.get(i), self.groups.has.get(i)) else { break };
+            let (to, room) = match transmit.to {
+                Destination::Multicast if !has => continue,
+                Destination::Multicast => (SocketAddr::new(group, PORT), ROOM),
+                Destination::Unicast(to) if to.ip().to_canonical().is_ipv4() == group.is_ipv4() => (to, Duration::MIN),
+                Destination::Unicast(_) => continue,
+            };
+            let give_up = Instant::now() + room;
+            let mut sending = pin!(self.socket.send(unspecified(group), to, data));
+            let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
+                Poll::Ready(sent) => Poll::Ready(sent),
+                Poll::Pending => poll_until(give_up, cx).map(|()| Err(Error::TimedOut)),
+            });
+            result = result.or(sent.await);
         }
         result
-    }
-
-    async fn unicast(&mut self, to: SocketAddr, data: &[u8]) -> Result<(), Error> {
-        let sending = self.socket.send(unspecified(to.ip()), to, data);
-        match select(sending, core::future::ready(())).await {
-            Either::First(sent) => sent,
-            Either::Second(()) => Err(Error::NoFreeSocket),
-        }
     }
 }
 

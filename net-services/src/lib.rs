@@ -13,6 +13,7 @@
 //! | Feature | What it brings |
 //! |---|---|
 //! | `http` | the module [`http`]: server and client, WebSockets, server-sent events, forms, files |
+//! | `mdns` | the module [`mdns`]: multicast DNS and service discovery, responder and browser |
 //! | `alloc` | conveniences on the global allocator |
 //! | `embed` | for build scripts, with std: a directory of files as a part of the program |
 //! | `log`, `defmt` | log lines through `log` or `defmt`; without either, nowhere |
@@ -31,3 +32,5 @@ use net_core::log;
 
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "mdns")]
+pub mod mdns;

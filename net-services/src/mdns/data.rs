@@ -1,0 +1,311 @@
+//! Record data: what this module understands of it, read, written and compared.
+
+use core::cmp::Ordering;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use domain::base::rdata::{ComposeRecordData, ParseRecordData, RecordData};
+use domain::base::wire::{Compose as _, Composer, ParseError};
+use domain::base::{Rtype, ToName as _};
+use domain::dep::octseq::Parser;
+
+use super::name::{self, NameBuf, NameRef};
+
+/// The types that a name has, of those below 256 (RFC 6762 section 6.1: NSEC in its restricted form).
+///
+/// As on the wire (RFC 4034 section 4.1.2): the number of the block, 0, the length of its bitmap, and the bitmap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Types([u8; 34]);
+
+impl Types {
+    pub(super) const NONE: Self = Self([0; 34]);
+
+    pub(super) fn with(mut self, rtype: Rtype) -> Self {
+        let [_, length, bitmap @ ..] = &mut self.0;
+        let number = usize::from(rtype.to_int());
+        if let Some(byte) = bitmap.get_mut(number / 8) {
+            *byte |= 0x80 >> (number % 8);
+            *length = (*length).max(number as u8 / 8 + 1);
+        }
+        self
+    }
+
+    /// Whether the name has this type. A type above 255 is unknown, so it may have it.
+    pub(super) fn has(&self, rtype: Rtype) -> bool {
+        let [_, _, bitmap @ ..] = &self.0;
+        let number = usize::from(rtype.to_int());
+        bitmap.get(number / 8).is_none_or(|byte| byte & (0x80 >> (number % 8)) != 0)
+    }
+
+    /// As on the wire. A block without types is left out.
+    fn as_bytes(&self) -> &[u8] {
+        let [_, length, ..] = self.0;
+        let end = if length == 0 { 0 } else { usize::from(length) + 2 };
+        self.0.get(..end).unwrap_or_default()
+    }
+
+    fn read(mut bytes: &[u8]) -> Option<Self> {
+        let mut types = Self::NONE;
+        while let [block, length, rest @ ..] = bytes {
+            let (bitmap, rest) = rest.split_at_checked(usize::from(*length))?;
+            if *block == 0 {
+                let [_, used, room @ ..] = &mut types.0;
+                room.get_mut(..bitmap.len())?.copy_from_slice(bitmap);
+                *used = *length;
+            }
+            bytes = rest;
+        }
+        bytes.is_empty().then_some(types)
+    }
+}
+
+/// The data of a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Data<'a> {
+    A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
+    Ptr(NameRef<'a>),
+    Srv {
+        priority: u16,
+        weight: u16,
+        port: u16,
+        target: NameRef<'a>,
+    },
+    /// As on the wire: strings after their lengths, at least one (RFC 6763 section 6.1).
+    Txt(&'a [u8]),
+    /// Says which types there are of a name, and so which there are not.
+    Nsec {
+        next: NameRef<'a>,
+        types: Types,
+    },
+    /// Of any other type, as on the wire.
+    Other(Rtype, &'a [u8]),
+}
+
+impl RecordData for Data<'_> {
+    fn rtype(&self) -> Rtype {
+        match self {
+            Self::A(_) => Rtype::A,
+            Self::Aaaa(_) => Rtype::AAAA,
+            Self::Ptr(_) => Rtype::PTR,
+            Self::Srv { .. } => Rtype::SRV,
+            Self::Txt(_) => Rtype::TXT,
+            Self::Nsec { .. } => Rtype::NSEC,
+            Self::Other(rtype, _) => *rtype,
+        }
+    }
+}
+
+impl<'a> ParseRecordData<'a, [u8]> for Data<'a> {
+    fn parse_rdata(rtype: Rtype, parser: &mut Parser<'a, [u8]>) -> Result<Option<Self>, ParseError> {
+        let all = |parser: &mut Parser<'a, [u8]>| parser.parse_octets(parser.remaining());
+        Ok(Some(match rtype {
+            Rtype::A => Self::A(Ipv4Addr::from(parser.parse_u32_be()?)),
+            Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(parser.parse_u128_be()?)),
+            Rtype::PTR => Self::Ptr(NameRef::parse(parser)?),
+            Rtype::SRV => Self::Srv {
+                priority: parser.parse_u16_be()?,
+                weight: parser.parse_u16_be()?,
+                port: parser.parse_u16_be()?,
+                target: NameRef::parse(parser)?,
+            },
+            Rtype::TXT => Self::Txt(check_strings(all(parser)?)?),
+            Rtype::NSEC => {
+                let next = NameRef::parse(parser)?;
+                let types = Types::read(all(parser)?).ok_or_else(|| ParseError::form_error("bad type bitmap"))?;
+                Self::Nsec { next, types }
+            }
+            other => Self::Other(other, all(parser)?),
+        }))
+    }
+}
+
+/// The strings of TXT data must end where it does.
+fn check_strings(bytes: &[u8]) -> Result<&[u8], ParseError> {
+    let mut rest = bytes;
+    while let [length, tail @ ..] = rest {
+        let length = usize::from(*length);
+        rest = tail.get(length..).ok_or_else(|| ParseError::form_error("string beyond the end"))?;
+    }
+    // Data without any string breaks the format, but is seen; it means the same as one empty string.
+    Ok(if bytes.is_empty() { &[0] } else { bytes })
+}
+
+impl ComposeRecordData for Data<'_> {
+    fn rdlen(&self, _: bool) -> Option<u16> {
+        None
+    }
+
+    fn compose_rdata<Target: Composer + ?Sized>(&self, target: &mut Target) -> Result<(), Target::AppendError> {
+        match self {
+            Self::A(address) => target.append_slice(&address.octets()),
+            Self::Aaaa(address) => target.append_slice(&address.octets()),
+            Self::Ptr(name) => target.append_compressed_name(name),
+            Self::Srv { priority, weight, port, target: host } => {
+                [*priority, *weight, *port].iter().try_for_each(|value| value.compose(target))?;
+                // Names in it may be compressed here, unlike in unicast DNS (RFC 6762 section 18.14).
+                target.append_compressed_name(host)
+            }
+            Self::Txt(bytes) | Self::Other(_, bytes) => target.append_slice(bytes),
+            Self::Nsec { next, types } => {
+                target.append_compressed_name(next)?;
+                target.append_slice(types.as_bytes())
+            }
+        }
+    }
+
+    fn compose_canonical_rdata<Target: Composer + ?Sized>(
+        &self,
+        target: &mut Target,
+    ) -> Result<(), Target::AppendError> {
+        self.compose_rdata(target)
+    }
+}
+
+/// Data in the form in which it is kept and compared: uncompressed. In up to three pieces, one behind another.
+pub(super) struct Flat<'s> {
+    head: [u8; 16],
+    head_length: usize,
+    name: &'s [u8],
+    tail: &'s [u8],
+}
+
+impl Flat<'_> {
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [self.head.get(..self.head_length).unwrap_or_default(), self.name, self.tail]
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.parts().into_iter().flatten().copied()
+    }
+}
+
+impl<'a> Data<'a> {
+    /// What [`flat`](Self::flat) gave, read again. `None` for bytes that are not of that type.
+    pub(super) fn from_flat(rtype: Rtype, bytes: &'a [u8]) -> Option<Self> {
+        Self::parse_rdata(rtype, &mut Parser::from_ref(bytes)).ok().flatten()
+    }
+
+    /// The uncompressed form; a name in it is written into `name`.
+    pub(super) fn flat<'s>(&'s self, name: &'s mut NameBuf) -> Flat<'s> {
+        let mut flat = Flat { head: [0; 16], head_length: 0, name: &[], tail: &[] };
+        let mut head = |bytes: &[u8]| {
+            flat.head_length = bytes.len();
+            if let Some(room) = flat.head.get_mut(..bytes.len()) {
+                room.copy_from_slice(bytes);
+            }
+        };
+        match self {
+            Self::A(address) => head(&address.octets()),
+            Self::Aaaa(address) => head(&address.octets()),
+            Self::Ptr(target) => {
+                *name = name::copy(target);
+                flat.name = name.as_slice();
+            }
+            Self::Srv { priority, weight, port, target } => {
+                let ([a, b], [c, d], [e, f]) = (priority.to_be_bytes(), weight.to_be_bytes(), port.to_be_bytes());
+                head(&[a, b, c, d, e, f]);
+                *name = name::copy(target);
+                flat.name = name.as_slice();
+            }
+            Self::Txt(bytes) | Self::Other(_, bytes) => flat.tail = bytes,
+            Self::Nsec { next, types } => {
+                *name = name::copy(next);
+                flat.name = name.as_slice();
+                flat.tail = types.as_bytes();
+            }
+        }
+        flat
+    }
+
+    /// Whether both say the same. Names are compared without regard to case, everything else byte by byte.
+    pub(super) fn is_same(&self, other: &Data<'_>) -> bool {
+        match (self, other) {
+            (Self::A(a), Data::A(b)) => a == b,
+            (Self::Aaaa(a), Data::Aaaa(b)) => a == b,
+            (Self::Ptr(a), Data::Ptr(b)) => a.name_eq(b),
+            (
+                Self::Srv { priority, weight, port, target },
+                Data::Srv { priority: priority_b, weight: weight_b, port: port_b, target: target_b },
+            ) => (priority, weight, port) == (priority_b, weight_b, port_b) && target.name_eq(target_b),
+            (Self::Txt(a), Data::Txt(b)) => a == b,
+            (Self::Nsec { next, types }, Data::Nsec { next: next_b, types: types_b }) => {
+                types == types_b && next.name_eq(next_b)
+            }
+            (Self::Other(rtype, a), Data::Other(rtype_b, b)) => rtype == rtype_b && a == b,
+            _ => false,
+        }
+    }
+
+    /// Which of two records of one name and class is the later one in the order of RFC 6762 section 8.2: by type, then by
+    /// the bytes of the uncompressed data.
+    pub(super) fn order(&self, other: &Data<'_>) -> Ordering {
+        let (mut a, mut b) = (name::root(), name::root());
+        let by_type = self.rtype().to_int().cmp(&other.rtype().to_int());
+        by_type.then_with(|| self.flat(&mut a).bytes().cmp(other.flat(&mut b).bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::mdns::name::{by_ref, host};
+
+    fn flat(data: &Data<'_>) -> Vec<u8> {
+        let mut name = crate::mdns::name::root();
+        data.flat(&mut name).bytes().collect()
+    }
+
+    #[test]
+    fn what_is_kept_reads_as_what_it_was() {
+        let name = host("printer").unwrap();
+        let target = by_ref(&name);
+        let types = Types::NONE.with(Rtype::A).with(Rtype::SRV);
+        let all = [
+            Data::A([192, 0, 2, 1].into()),
+            Data::Aaaa("fe80::1".parse().unwrap()),
+            Data::Ptr(target),
+            Data::Srv { priority: 1, weight: 2, port: 80, target },
+            Data::Txt(b"\x03a=1"),
+            Data::Nsec { next: target, types },
+            Data::Nsec { next: target, types: Types::NONE },
+            Data::Other(Rtype::HINFO, b"\x01x\x01y"),
+        ];
+        for data in all {
+            let bytes = flat(&data);
+            let again = Data::from_flat(data.rtype(), &bytes).unwrap();
+            assert!(again.is_same(&data), "{data:?} {again:?}");
+        }
+        assert!(types.has(Rtype::A) && !types.has(Rtype::AAAA) && types.has(Rtype::SRV) && types.has(Rtype::CAA));
+    }
+
+    /// M-5: RFC 6762 section 8.2 has this example of the order: 169.254.99.200 wins over 169.254.200.50 by its bytes read
+    /// as numbers without sign.
+    #[test]
+    fn the_order_is_by_type_and_then_by_unsigned_bytes() {
+        let a = |address: [u8; 4]| Data::A(address.into());
+        assert_eq!(a([169, 254, 99, 200]).order(&a([169, 254, 200, 50])), Ordering::Less);
+        assert_eq!(a([255, 0, 0, 1]).order(&Data::Aaaa("::1".parse().unwrap())), Ordering::Less);
+        assert_eq!(Data::Txt(b"\x01a").order(&Data::Txt(b"\x01a\x01b")), Ordering::Less);
+        assert_eq!(Data::Txt(b"\x01a").order(&Data::Txt(b"\x01a")), Ordering::Equal);
+    }
+
+    #[test]
+    fn broken_data_is_refused() {
+        for (rtype, bytes) in [
+            (Rtype::A, &b"\x01\x02\x03"[..]),
+            (Rtype::AAAA, b"\x01"),
+            (Rtype::PTR, b""),
+            (Rtype::PTR, b"\x05ab"),
+            (Rtype::SRV, b"\0\0\0\0\0\x50"),
+            (Rtype::TXT, b"\x05ab"),
+            (Rtype::NSEC, b"\0\0\x21\x01"),
+            (Rtype::NSEC, b"\0\0"), // half a block
+            (Rtype::NSEC, b"\0\0\x05\x40"),
+        ] {
+            assert!(Data::from_flat(rtype, bytes).is_none(), "{rtype} {bytes:?}");
+        }
+        assert!(matches!(Data::from_flat(Rtype::TXT, b""), Some(Data::Txt([0]))));
+    }
+}

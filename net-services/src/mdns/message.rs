@@ -1,0 +1,263 @@
+//! Messages: reading what came, as far as it can be read, and composing what goes out.
+
+use domain::base::header::HeaderSection;
+use domain::base::iana::{Class, Opcode, Rcode};
+use domain::base::message::Section;
+use domain::base::message_builder::StaticCompressor;
+use domain::base::question::ComposeQuestion as _;
+use domain::base::record::ComposeRecord as _;
+use domain::base::{Message, Rtype};
+use domain::dep::octseq::{OctetsBuilder as _, Truncate as _};
+use net_core::dns::SliceComposer;
+
+use super::data::Data;
+use super::name::NameRef;
+
+/// In the class of a question: "answer me by unicast" (RFC 6762 section 5.4). In that of a record: "this is all there is"
+/// (section 10.2, cache-flush).
+const TOP_BIT: u16 = 0x8000;
+
+/// A question of class IN or ANY.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'m> {
+    pub(super) name: NameRef<'m>,
+    pub(super) rtype: Rtype,
+    /// QU: a unicast reply is welcome.
+    pub(super) unicast: bool,
+}
+
+/// A record of class IN.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'m> {
+    pub(super) name: NameRef<'m>,
+    /// Its name and type have no other records: it is unique.
+    pub(super) flush: bool,
+    /// In seconds.
+    pub(super) ttl: u32,
+    pub(super) data: Data<'m>,
+}
+
+/// A message that has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'m>(&'m Message<[u8]>);
+
+impl<'m> Incoming<'m> {
+    /// `None` for what is to be ignored: shorter than a header, an opcode or a response code other than 0 (M-33).
+    pub(super) fn read(bytes: &'m [u8]) -> Option<Self> {
+        let message = Message::from_slice(bytes).ok()?;
+        let header = message.header();
+        let is_ours = header.opcode() == Opcode::QUERY && header.rcode() == Rcode::NOERROR;
+        is_ours.then_some(Self(message))
+    }
+
+    pub(super) fn is_response(&self) -> bool {
+        self.0.header().qr()
+    }
+
+    /// The rest of a query's known answers follows in another message (RFC 6762 section 7.2).
+    pub(super) fn is_truncated(&self) -> bool {
+        self.0.header().tc()
+    }
+
+    pub(super) fn id(&self) -> u16 {
+        self.0.header().id()
+    }
+
+    /// The questions, up to the first that is broken. Those of other classes are left out.
+    pub(super) fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
+        self.0.question().map_while(Result::ok).filter_map(|question| {
+            let class = question.qclass().to_int();
+            let known = Class::from_int(class & !TOP_BIT);
+            (known == Class::IN || known == Class::ANY).then(|| Question {
+                name: *question.qname(),
+                rtype: question.qtype(),
+                unicast: class & TOP_BIT != 0,
+            })
+        })
+    }
+
+    /// The records of all sections, up to the first whose frame is broken. Those of other classes, and those whose data
+    /// cannot be read, are left out: the others still count.
+    pub(super) fn records(&self) -> impl Iterator<Item = (Section, Record<'m>)> + use<'m> {
+        self.0.iter().map_while(Result::ok).filter_map(|(record, section)| {
+            let class = record.class().to_int();
+            if Class::from_int(class & !TOP_BIT) != Class::IN {
+                return None;
+            }
+            let (name, ttl) = (record.owner(), record.ttl().as_secs());
+            let data = record.into_record::<Data<'m>>().ok()??.into_data();
+            Some((section, Record { name, flush: class & TOP_BIT != 0, ttl, data }))
+        })
+    }
+}
+
+/// A message being composed, with its names compressed. The sections are written in their order.
+///
+/// Nothing is written of what does not fit.
+pub(super) struct Writer<'b> {
+    target: StaticCompressor<SliceComposer<'b>>,
+}
+
+impl<'b> Writer<'b> {
+    /// A query. `None` when the buffer is shorter than a header, 12 bytes.
+    pub(super) fn query(buffer: &'b mut [u8]) -> Option<Self> {
+        let mut target = StaticCompressor::new(SliceComposer::new(buffer));
+        target.append_slice(HeaderSection::new().as_slice()).ok()?;
+        Some(Self { target })
+    }
+
+    /// A response: QR and AA are set (RFC 6762 sections 18.2 and 18.4). The id is 0 but in a reply to a legacy query.
+    pub(super) fn response(buffer: &'b mut [u8], id: u16) -> Option<Self> {
+        let mut writer = Self::query(buffer)?;
+        let header = writer.header().header_mut();
+        header.set_qr(true);
+        header.set_aa(true);
+        header.set_id(id);
+        Some(writer)
+    }
+
+    fn header(&mut self) -> &mut HeaderSection {
+        HeaderSection::for_message_slice_mut(self.target.as_slice_mut())
+    }
+
+    pub(super) fn set_truncated(&mut self) {
+        self.header().header_mut().set_tc(true);
+    }
+
+    /// Whether it says anything.
+    pub(super) fn is_empty(&mut self) -> bool {
+        let counts = self.header().counts();
+        (counts.qdcount(), counts.ancount(), counts.nscount(), counts.arcount()) == (0, 0, 0, 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.target.as_slice().len()
+    }
+
+    /// Adds a question. `false`: it does not fit.
+    pub(super) fn question(&mut self, question: &Question<'_>) -> bool {
+        let class = Class::from_int(Class::IN.to_int() | if question.unicast { TOP_BIT } else { 0 });
+        let before = self.len();
+        let written = (question.name, question.rtype, class).compose_question(&mut self.target);
+        let counted = written.is_ok() && self.header().counts_mut().inc_qdcount().is_ok();
+        self.keep(counted, before)
+    }
+
+    /// Adds a record. `false`: it does not fit.
+    pub(super) fn record(&mut self, section: Section, record: &Record<'_>) -> bool {
+        let class = Class::from_int(Class::IN.to_int() | if record.flush { TOP_BIT } else { 0 });
+        let before = self.len();
+        let written = (record.name, class, record.ttl, record.data).compose_record(&mut self.target);
+        let counts = self.header().counts_mut();
+        let counted = written.is_ok()
+            && match section {
+                Section::Answer => counts.inc_ancount(),
+                Section::Authority => counts.inc_nscount(),
+                Section::Additional => counts.inc_arcount(),
+            }
+            .is_ok();
+        self.keep(counted, before)
+    }
+
+    fn keep(&mut self, counted: bool, before: usize) -> bool {
+        if !counted {
+            self.target.truncate(before);
+        }
+        counted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::mdns::name::{by_ref, host};
+
+    /// M-35: pointers are written, and forward pointers and loops are not followed.
+    #[test]
+    fn what_is_written_is_read_again_and_is_compressed() {
+        let names = [host("printer-with-a-long-name").unwrap(), host("b").unwrap()];
+        let [long, short] = [by_ref(&names[0]), by_ref(&names[1])];
+        let mut buffer = [0; 200];
+        let mut writer = Writer::response(&mut buffer, 0).unwrap();
+        assert!(writer.is_empty());
+        let srv = Data::Srv { priority: 0, weight: 0, port: 80, target: long };
+        let records = [
+            Record { name: long, flush: true, ttl: 120, data: Data::A([192, 0, 2, 1].into()) },
+            Record { name: short, flush: true, ttl: 120, data: srv },
+            Record { name: short, flush: false, ttl: 4500, data: Data::Ptr(long) },
+        ];
+        for record in &records {
+            assert!(writer.record(Section::Answer, record));
+        }
+        let length = writer.len();
+        let plain = 12 + 3 * 10 + (32 + 4) + (9 + 6 + 32) + (9 + 32);
+        assert!(length < plain - 32 - 32 - 5, "{length} of {plain}: the name in SRV is compressed too");
+        let message = Incoming::read(&buffer[..length]).unwrap();
+        assert!(message.is_response() && !message.is_truncated() && message.id() == 0);
+        assert_eq!((buffer[2], buffer[3]), (0x84, 0), "M-10, M-33: QR and AA, nothing else");
+        let message = Incoming::read(&buffer[..length]).unwrap();
+        let read: Vec<_> = message.records().collect();
+        assert_eq!(read.len(), 3);
+        for ((section, read), written) in read.iter().zip(&records) {
+            assert_eq!(*section, Section::Answer);
+            assert!(read.name == written.name && read.data.is_same(&written.data));
+            assert_eq!((read.flush, read.ttl), (written.flush, written.ttl));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_the_message_as_it_was() {
+        let name = host("printer").unwrap();
+        let name = by_ref(&name);
+        let mut buffer = [0; 12 + 15 + 4 + 20];
+        let mut writer = Writer::query(&mut buffer).unwrap();
+        assert!(writer.question(&Question { name, rtype: Rtype::A, unicast: true }));
+        let before = writer.len();
+        assert!(
+            !writer.record(Section::Answer, &Record { name, flush: false, ttl: 1, data: Data::Txt(b"\x09123456789") })
+        );
+        assert_eq!(writer.len(), before);
+        assert!(
+            writer.record(Section::Answer, &Record { name, flush: false, ttl: 1, data: Data::A([1, 2, 3, 4].into()) })
+        );
+        let length = writer.len();
+        let message = Incoming::read(&buffer[..length]).unwrap();
+        assert!(message.questions().all(|question| question.unicast) && message.records().count() == 1);
+        assert!(Writer::query(&mut [0; 11]).is_none());
+    }
+
+    /// M-33, MDNS-01: what is ignored as a whole; and unknown and broken records, which are ignored alone.
+    #[test]
+    fn unknown_and_broken_records_do_not_take_the_others_with_them() {
+        for (at, value) in [(2, 0x08), (3, 3)] {
+            let mut bytes = [0; 12];
+            bytes[at] = value;
+            assert!(Incoming::read(&bytes).is_none(), "opcode, response code");
+        }
+        assert!(Incoming::read(b"1234").is_none(), "four bytes");
+        let mut bytes = Vec::from(*b"\0\0\x84\0\0\0\0\x05\0\0\0\0");
+        bytes.extend_from_slice(b"\x01a\0\xfd\xe9\0\x01\0\0\0\x78\0\x01x"); // an unknown type
+        bytes.extend_from_slice(b"\x01a\0\0\x01\0\x03\0\0\0\x78\0\x04\x01\x02\x03\x04"); // class CHAOS
+        bytes.extend_from_slice(b"\x01a\0\0\x01\0\x01\0\0\0\x78\0\x03\x01\x02\x03"); // an address of 3 bytes
+        bytes.extend_from_slice(b"\x01a\0\0\x01\x80\x01\0\0\0\x78\0\x04\x01\x02\x03\x04");
+        bytes.extend_from_slice(b"\x01a\0\0\x0c\0\x01\0\0\0\x78\0\x02\xc0\xff"); // a pointer forward
+        let records: Vec<_> = Incoming::read(&bytes).unwrap().records().map(|(_, record)| record).collect();
+        assert!(matches!(
+            records[..],
+            [Record { data: Data::Other(..), .. }, Record { data: Data::A(_), flush: true, ttl: 120, .. },]
+        ));
+    }
+
+    /// Counts that lie, and names that loop.
+    #[test]
+    fn a_message_is_read_as_far_as_it_goes() {
+        let mut lying = Vec::from(*b"\0\0\x84\0\xff\xff\xff\xff\xff\xff\xff\xff");
+        assert_eq!(Incoming::read(&lying).unwrap().records().count(), 0);
+        lying.extend_from_slice(b"\x01a\0\0\x01\0\x01");
+        assert_eq!(Incoming::read(&lying).unwrap().questions().count(), 1);
+        let looped = b"\0\0\0\0\0\x01\0\0\0\0\0\0\xc0\x0c\0\x01\0\x01";
+        assert_eq!(Incoming::read(looped).unwrap().questions().count(), 0);
+    }
+}

@@ -1,0 +1,177 @@
+//! Items of different lengths in memory of a fixed size.
+
+use heapless::VecView;
+
+/// An item: what is known of it, and where its bytes lie.
+#[derive(Debug)]
+pub(super) struct Slot<T> {
+    about: T,
+    start: u32,
+    length: u16,
+}
+
+/// Items, each a `T` and some bytes, in the order in which they were added.
+///
+/// The bytes of all lie one behind another, so no room is lost between them; removing one moves the later ones up.
+pub(super) struct Pool<'d, T> {
+    slots: &'d mut VecView<Slot<T>>,
+    bytes: &'d mut [u8],
+}
+
+impl<'d, T> Pool<'d, T> {
+    pub(super) fn new(slots: &'d mut VecView<Slot<T>>, bytes: &'d mut [u8]) -> Self {
+        slots.clear();
+        Self { slots, bytes }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn used(&self) -> usize {
+        self.slots.last().map_or(0, |slot| slot.start as usize + usize::from(slot.length))
+    }
+
+    /// Whether an item with so many bytes fits.
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        !self.slots.is_full() && length <= u16::MAX.into() && self.used() + length <= self.bytes.len()
+    }
+
+    /// Whether it would fit if nothing else were there.
+    pub(super) fn could_fit(&self, length: usize) -> bool {
+        self.slots.capacity() > 0 && length <= self.bytes.len().min(u16::MAX.into())
+    }
+
+    /// Adds an item behind all others; its bytes are those of `parts`, together. `false` when it does not fit.
+    pub(super) fn push(&mut self, about: T, parts: &[&[u8]]) -> bool {
+        let length = parts.iter().map(|part| part.len()).sum();
+        if !self.has_room(length) {
+            return false;
+        }
+        let start = self.used();
+        let mut at = start;
+        for part in parts {
+            if let Some(room) = self.bytes.get_mut(at..at + part.len()) {
+                room.copy_from_slice(part);
+            }
+            at += part.len();
+        }
+        self.slots.push(Slot { about, start: start as u32, length: length as u16 }).is_ok()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<(&T, &[u8])> {
+        let slot = self.slots.get(index)?;
+        Some((&slot.about, bytes_of(self.bytes, slot)))
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<(&mut T, &mut [u8])> {
+        let slot = self.slots.get_mut(index)?;
+        let range = slot.start as usize..slot.start as usize + usize::from(slot.length);
+        Some((&mut slot.about, self.bytes.get_mut(range)?))
+    }
+
+    /// What is known of each item, and its bytes.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&T, &[u8])> + ExactSizeIterator {
+        let bytes = &*self.bytes;
+        self.slots.iter().map(move |slot| (&slot.about, bytes_of(bytes, slot)))
+    }
+
+    /// The same, to be changed; the bytes are only for reading.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut T, &[u8])> {
+        let bytes = &*self.bytes;
+        self.slots.iter_mut().map(move |slot| {
+            let of = bytes.get(slot.start as usize..slot.start as usize + usize::from(slot.length)).unwrap_or_default();
+            (&mut slot.about, of)
+        })
+    }
+
+    /// Removes an item; the later ones get indices one smaller.
+    pub(super) fn remove(&mut self, index: usize) -> Option<T> {
+        let used = self.used();
+        if index >= self.slots.len() {
+            return None;
+        }
+        let removed = self.slots.remove(index);
+        let start = removed.start as usize;
+        self.bytes.copy_within(start + usize::from(removed.length)..used, start);
+        for slot in self.slots.iter_mut().skip(index) {
+            slot.start -= u32::from(removed.length);
+        }
+        Some(removed.about)
+    }
+
+    /// Gives an item other bytes, in its place in the order. `false`, and nothing is changed, when they do not fit.
+    pub(super) fn replace(&mut self, index: usize, parts: &[&[u8]]) -> bool {
+        let used = self.used();
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let Some(slot) = self.slots.get_mut(index) else { return false };
+        let (start, old) = (slot.start as usize, usize::from(slot.length));
+        if length > u16::MAX.into() || used - old + length > self.bytes.len() {
+            return false;
+        }
+        slot.length = length as u16;
+        self.bytes.copy_within(start + old..used, start + length);
+        for slot in self.slots.iter_mut().skip(index + 1) {
+            slot.start = (slot.start as usize - old + length) as u32;
+        }
+        let mut at = start;
+        for part in parts {
+            if let Some(room) = self.bytes.get_mut(at..at + part.len()) {
+                room.copy_from_slice(part);
+            }
+            at += part.len();
+        }
+        true
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+    }
+}
+
+fn bytes_of<'a, T>(bytes: &'a [u8], slot: &Slot<T>) -> &'a [u8] {
+    bytes.get(slot.start as usize..slot.start as usize + usize::from(slot.length)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn contents(pool: &Pool<'_, char>) -> Vec<(char, Vec<u8>)> {
+        pool.iter().map(|(about, bytes)| (*about, bytes.to_vec())).collect()
+    }
+
+    #[test]
+    fn items_keep_their_order_and_bytes_whatever_is_removed() {
+        let mut slots = heapless::Vec::<_, 3>::new();
+        let mut bytes = [0; 10];
+        let mut pool = Pool::new(&mut slots, &mut bytes);
+        assert!(pool.push('a', &[b"12", b"3"]) && pool.push('b', &[]) && pool.push('c', &[b"4567"]));
+        assert!(!pool.push('d', &[b"8"]), "no slot");
+        assert_eq!(pool.remove(0), Some('a'));
+        assert!(!pool.push('d', &[b"89012", b"34"]), "7 bytes where 6 are left");
+        assert!(pool.push('d', &[b"890123"]));
+        assert_eq!(contents(&pool), [('b', b"".to_vec()), ('c', b"4567".to_vec()), ('d', b"890123".to_vec())]);
+        assert_eq!(pool.remove(3), None);
+        assert!(pool.get(3).is_none() && pool.could_fit(10) && !pool.could_fit(11));
+    }
+
+    #[test]
+    fn bytes_can_be_replaced_by_more_and_by_fewer() {
+        let mut slots = heapless::Vec::<_, 3>::new();
+        let mut bytes = [0; 8];
+        let mut pool = Pool::new(&mut slots, &mut bytes);
+        assert!(pool.push('a', &[b"12"]) && pool.push('b', &[b"34"]) && pool.push('c', &[b"5"]));
+        assert!(pool.replace(1, &[b"67", b"890"]));
+        assert_eq!(contents(&pool), [('a', b"12".to_vec()), ('b', b"67890".to_vec()), ('c', b"5".to_vec())]);
+        assert!(!pool.replace(0, &[b"123"]) && !pool.replace(3, &[]));
+        assert!(pool.replace(1, &[b""]) && pool.replace(0, &[b"123456"]));
+        assert_eq!(contents(&pool), [('a', b"123456".to_vec()), ('b', b"".to_vec()), ('c', b"5".to_vec())]);
+        if let Some((about, bytes)) = pool.get_mut(2) {
+            (*about, bytes[0]) = ('d', b'9');
+        }
+        assert_eq!(pool.get(2), Some((&'d', &b"9"[..])));
+    }
+}

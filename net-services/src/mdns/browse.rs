@@ -4,8 +4,8 @@ use core::fmt::Write as _;
 use core::hash::Hasher as _;
 use core::net::IpAddr;
 
-use domain::base::rdata::RecordData as _;
 use domain::base::Rtype;
+use domain::base::rdata::RecordData as _;
 use heapless::Vec;
 use net_core::dns::Addresses;
 use net_core::time::Instant;
@@ -322,8 +322,7 @@ impl Parts {
         target: &NameRef<'_>,
         buffer: &mut [u8],
     ) -> Result<Self, MdnsError> {
-        let mut parts =
-            Self { name: 0, host: 0, txt: 0, port: 0, priority: 0, weight: 0, addresses: Addresses::new() };
+        let mut parts = Self { name: 0, host: 0, txt: 0, port: 0, priority: 0, weight: 0, addresses: Addresses::new() };
         let mut text = Cursor::new(buffer);
         let label = name::first_label(target).unwrap_or_default();
         text.write_str(label).map_err(|_| MdnsError::BufferTooSmall)?;
@@ -354,7 +353,8 @@ impl Parts {
 
     /// The instance, with its texts in the buffer that was written.
     pub(super) fn read(self, buffer: &[u8]) -> Instance<'_> {
-        let text = |from, to| buffer.get(from..to).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or_default();
+        let text =
+            |from, to| buffer.get(from..to).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or_default();
         Instance {
             name: text(0, self.name),
             host: text(self.name, self.host),
@@ -421,4 +421,3 @@ impl core::fmt::Write for Cursor<'_> {
         if self.bytes(text.as_bytes()) { Ok(()) } else { Err(core::fmt::Error) }
     }
 }
-

@@ -24,7 +24,12 @@ struct Asking<'m, 'd> {
 }
 
 impl<'m, 'd> Asking<'m, 'd> {
-    fn new(mdns: &'m Mdns<'d>, name: &NameRef<'_>, rtypes: [Option<Rtype>; 2], follow: bool) -> Result<Self, MdnsError> {
+    fn new(
+        mdns: &'m Mdns<'d>,
+        name: &NameRef<'_>,
+        rtypes: [Option<Rtype>; 2],
+        follow: bool,
+    ) -> Result<Self, MdnsError> {
         let mut asking = Self { mdns, questions: [None; 2] };
         for (question, rtype) in asking.questions.iter_mut().zip(rtypes) {
             if let Some(rtype) = rtype {

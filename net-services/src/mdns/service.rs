@@ -78,14 +78,15 @@ impl<'d> Mdns<'d> {
     /// When port 5353 cannot be bound: [`Error::AddressInUse`] and others of [`UdpBind::bind_shared`]. Everything else is
     /// counted, logged and survived.
     pub async fn run<N: UdpBind + Multicast + Interface>(&self, net: &N, buffer: &mut [u8]) -> Result<(), Error> {
-        let mut socket = match net.bind_shared(SocketAddr::new(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), PORT)).await {
-            Ok(socket) => socket,
-            // A network with IPv4 alone.
-            Err(Error::Unsupported | Error::AddressNotAvailable | Error::InvalidInput) => {
-                net.bind_shared(SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), PORT)).await?
-            }
-            Err(error) => return Err(error),
-        };
+        let mut socket =
+            match net.bind_shared(SocketAddr::new(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), PORT)).await {
+                Ok(socket) => socket,
+                // A network with IPv4 alone.
+                Err(Error::Unsupported | Error::AddressNotAvailable | Error::InvalidInput) => {
+                    net.bind_shared(SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), PORT)).await?
+                }
+                Err(error) => return Err(error),
+            };
         socket.set_hop_limit(HOP_LIMIT)?;
         self.stopping.set(false);
         let mut link = Link { net, socket, groups: Groups::default() };
@@ -148,7 +149,12 @@ impl<'d> Mdns<'d> {
         }
     }
 
-    async fn send<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>, transmit: Transmit, buffer: &[u8]) {
+    async fn send<N: UdpBind + Multicast + Interface>(
+        &self,
+        link: &mut Link<'_, N>,
+        transmit: Transmit,
+        buffer: &[u8],
+    ) {
         let Some(data) = buffer.get(..transmit.length) else { return };
         let sent = match transmit.to {
             Destination::Multicast => link.multicast(data).await,

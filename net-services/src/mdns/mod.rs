@@ -7,6 +7,7 @@ mod config;
 mod data;
 mod engine;
 mod error;
+mod local_names;
 mod lookup;
 mod message;
 mod name;

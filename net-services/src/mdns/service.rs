@@ -210,14 +210,19 @@ impl<'d> Mdns<'d> {
 
     /// Waits until `look` gives something, which it may whenever the engine has changed.
     pub(super) async fn when<T>(&self, mut look: impl FnMut(&mut Engine<'d>) -> Option<T>) -> T {
-        poll_fn(|cx| {
-            if let Some(found) = look(&mut self.engine.borrow_mut()) {
-                return Poll::Ready(found);
-            }
-            self.waiting.borrow_mut().register(cx.waker());
-            Poll::Pending
-        })
-        .await
+        poll_fn(|cx| self.poll_when(cx, &mut look)).await
+    }
+
+    pub(super) fn poll_when<T>(
+        &self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&mut Engine<'d>) -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(found) = look(&mut self.engine.borrow_mut()) {
+            return Poll::Ready(found);
+        }
+        self.waiting.borrow_mut().register(cx.waker());
+        Poll::Pending
     }
 
     /// Changes something, and has `run` look at it.

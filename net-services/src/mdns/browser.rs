@@ -55,6 +55,10 @@ impl<'d> Browser<'d> {
 
     pub(super) fn forget(&mut self, _id: QuestionId) {}
 
+    pub(super) fn question(&self, _id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        None
+    }
+
     /// Another number whenever what [`visit`](Self::visit) shows has changed.
     pub(super) fn generation(&self) -> u32 {
         self.questions.len() as u32

@@ -253,6 +253,16 @@ impl<'d> Engine<'d> {
         responder.shut_down(&mut context);
     }
 
+    /// Whether all goodbyes of [`shut_down`](Self::shut_down) have been taken.
+    pub fn is_shut_down(&self) -> bool {
+        self.responder.is_shut_down()
+    }
+
+    /// The network did not take a datagram.
+    pub fn count_send_error(&mut self) {
+        self.stats.send_errors = self.stats.send_errors.wrapping_add(1);
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -359,6 +369,11 @@ impl<'d> Engine<'d> {
     /// Asks no longer.
     pub(super) fn forget(&mut self, id: QuestionId) {
         self.browser.forget(id);
+    }
+
+    /// What is being asked.
+    pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        self.browser.question(id)
     }
 
     /// Shows the records of that name and type, those that others have told and this device's own; of a type that the name

@@ -1,11 +1,14 @@
 //! Multicast DNS and DNS-based service discovery (RFC 6762, RFC 6763).
 
+mod browse;
 mod browser;
 mod cache;
 mod config;
 mod data;
 mod engine;
 mod error;
+mod local_names;
+mod lookup;
 mod message;
 mod name;
 mod network;
@@ -14,15 +17,18 @@ mod pool;
 mod questions;
 mod random;
 mod responder;
+mod service;
 #[cfg(test)]
 mod testing;
 mod txt;
 mod types;
 
+pub use browse::{Browse, BrowseTypes, Found, FoundType, Instance};
 pub use config::{Config, QUESTION_BYTES, RECORD_BYTES, Resources, SERVICE_BYTES};
 pub use engine::{Arrival, Destination, Engine, GROUP_V4, GROUP_V6, HOP_LIMIT, PORT, Transmit};
 pub use error::MdnsError;
 pub use name::Label;
+pub use service::Mdns;
 pub use txt::Txt;
 pub use types::{Event, HostId, SUBTYPES, Service, ServiceId, Stats};
 

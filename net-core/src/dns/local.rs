@@ -23,7 +23,7 @@ use crate::time::bounded;
 
 /// Once there are addresses of one IP version, those of the other get so long: a host answers for both at the same time,
 /// and many do not say that they have none.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(500);
 /// Answers to one-shot queries are kept for no longer (RFC 6762 section 6.7): nobody tells of changes to them.
 const MAX_TTL: Duration = Duration::from_secs(10);
 

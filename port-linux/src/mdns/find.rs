@@ -173,7 +173,7 @@ pub(super) async fn host(mdns: &Mdns<'_>, output: &Output, name: &str, limit: Op
 
 /// An address's host.
 pub(super) async fn address(mdns: &Mdns<'_>, output: &Output, address: IpAddr, limit: Option<Duration>) -> u8 {
-    let mut buffer = [0; TEXTS];
+    let mut buffer = vec![0; TEXTS];
     match mdns.reverse(address, patience(limit), &mut buffer).await {
         Ok(host) => {
             output.name(address, host);
@@ -185,7 +185,7 @@ pub(super) async fn address(mdns: &Mdns<'_>, output: &Output, address: IpAddr, l
 
 /// A service.
 pub(super) async fn instance(mdns: &Mdns<'_>, output: &Output, name: &str, kind: &str, limit: Option<Duration>) -> u8 {
-    let mut buffer = [0; TEXTS];
+    let mut buffer = vec![0; TEXTS];
     match mdns.resolve(name, kind, patience(limit), &mut buffer).await {
         Ok(instance) => {
             output.instance(None, kind, &instance);

@@ -194,7 +194,7 @@ pub(super) fn first_label<'n>(name: &'n NameRef<'_>) -> Option<&'n str> {
 
 /// Whether the name is below `local`, or `local` itself.
 pub(super) fn is_local(name: &NameRef<'_>) -> bool {
-    name.iter().filter(|label| !label.is_root()).last().is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
+    name.iter().rfind(|label| !label.is_root()).is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
 }
 
 /// A name as text with dots, without the one at its end; bytes that are not UTF-8 as `\DDD`, dots within a label as

@@ -1,6 +1,4 @@
-//! Tests of the whole engine.
-
-#![allow(clippy::indexing_slicing)] // helpers of tests are tests
+//! What must hold (M-1 to M-45), in virtual time.
 
 mod conflicts;
 mod crowd;
@@ -8,3 +6,4 @@ mod hostile;
 mod life;
 mod link;
 mod mutated;
+mod responder_claims;

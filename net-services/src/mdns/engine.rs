@@ -4,6 +4,7 @@ use core::hash::Hasher as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use domain::base::Rtype;
+use domain::base::rdata::RecordData as _;
 use net_core::cidr::IpInet;
 use net_core::time::{Duration, Instant};
 use siphasher::sip::SipHasher13;
@@ -89,6 +90,17 @@ impl Query<'_> {
     }
 }
 
+/// Whether there are records of some name and type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    /// Nobody has told.
+    Unknown,
+    /// There are.
+    Present,
+    /// Their owner says that there are none (RFC 6762 section 6.1).
+    Absent,
+}
+
 /// Responder and browser on one interface: given the time and what is received, tells what is to be sent and when to
 /// look again.
 ///
@@ -147,7 +159,7 @@ impl<'d> Engine<'d> {
         let before = core::mem::replace(&mut self.network, network);
         let (responder, browser, mut context) = self.parts(now);
         responder.network_changed(&mut context, &before);
-        browser.network_changed(&mut context, &before);
+        browser.network_changed(&mut context);
     }
 
     /// Begins anew, as if the link had just come up: for a device that has slept, and may have missed what others said.
@@ -155,7 +167,7 @@ impl<'d> Engine<'d> {
         let (responder, browser, mut context) = self.parts(now);
         let down = Network::default();
         responder.network_changed(&mut context, &down);
-        browser.network_changed(&mut context, &down);
+        browser.network_changed(&mut context);
     }
 
     /// Takes a datagram: the first `length` bytes of `buffer`. A reply that is due at once is composed in the same buffer,
@@ -171,7 +183,7 @@ impl<'d> Engine<'d> {
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
                 responder.handle_response(&mut context, &message);
-                browser.handle_response(&mut context, &message, arrival.is_multicast());
+                browser.handle_response(&mut context, &message);
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
@@ -365,7 +377,24 @@ impl<'d> Engine<'d> {
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         self.responder.visit(&self.network, name, rtype, visitor);
-        self.browser.visit(now, name, rtype, visitor);
+        // What this device itself has told may have come back to it.
+        self.browser.visit(now, name, rtype, &mut |data| {
+            let mut own = false;
+            self.responder.visit(&self.network, name, rtype, &mut |ours| own |= ours.is_same(data));
+            if !own {
+                visitor(data);
+            }
+        });
+    }
+
+    /// What is known at present of a question with one answer, for who asks only once.
+    pub(super) fn knowledge(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype) -> Knowledge {
+        let mut knowledge = Knowledge::Unknown;
+        self.visit(now, name, rtype, &mut |data| {
+            let denied = data.rtype() == Rtype::NSEC && rtype != Rtype::NSEC && knowledge != Knowledge::Present;
+            knowledge = if denied { Knowledge::Absent } else { Knowledge::Present };
+        });
+        knowledge
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows may have changed.

@@ -1,14 +1,18 @@
 //! Multicast DNS and DNS-based service discovery (RFC 6762, RFC 6763).
 
+mod asking;
 mod browser;
 mod cache;
+mod cached;
 mod config;
 mod data;
 mod engine;
 mod error;
+mod interest;
 mod message;
 mod name;
 mod network;
+mod observing;
 mod own;
 mod pool;
 mod questions;

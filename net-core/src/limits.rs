@@ -14,6 +14,9 @@ pub const DNS_ALIASES: usize = 8;
 /// Bytes of a DNS message that are kept, and the size that servers are asked to stay below (RFC 6891; 1232 fits the
 /// smallest IPv6 packet). Of a longer one, over TCP, the part that fits is read.
 pub const DNS_MESSAGE: usize = 1232;
+/// Bytes of an answer to a one-shot mDNS query that are read: all that a query without EDNS may be answered with (RFC 1035
+/// section 2.3.4). Of a longer one, the part that fits is read.
+pub const MDNS_REPLY: usize = 512;
 /// Bytes, as on the wire, of the longest name that the DNS cache keeps. Answers with longer names are not cached.
 pub const DNS_CACHED_NAME: usize = 96;
 /// NTP servers kept from DHCP option 42. More are ignored.

@@ -288,6 +288,18 @@ pub trait UdpBind {
     /// - [`Error::AddressNotAvailable`]: `local` is none of this device's addresses.
     /// - [`Error::NoFreeSocket`]: every socket is in use.
     async fn bind(&self, local: SocketAddr) -> Result<Self::Socket, Error>;
+
+    /// As [`bind`](Self::bind), but other programs of the same computer may have the port too, if they share it as well:
+    /// for multicast protocols (RFC 6762 section 15). All of them get what is sent to groups, and one of them, the
+    /// operating system says which, what is sent to the computer alone.
+    ///
+    /// On a stack of the device's own nobody else is there, and this is `bind`.
+    ///
+    /// # Errors
+    /// Those of `bind`.
+    async fn bind_shared(&self, local: SocketAddr) -> Result<Self::Socket, Error> {
+        self.bind(local).await
+    }
 }
 
 /// A bound UDP socket.

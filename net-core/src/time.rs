@@ -1,6 +1,9 @@
 //! Time: monotonic, from `embassy-time`, and the time of day, from a [`Clock`].
 
 use core::cell::Cell;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use crate::events::{Event, EventLog};
 
@@ -10,6 +13,18 @@ pub use embassy_time::{Duration, Instant, TimeoutError, Timer, with_deadline, wi
 /// means "for ever", would overflow.)
 pub fn bounded(span: Duration) -> Duration {
     span.min(Duration::from_secs(365 * 24 * 3600))
+}
+
+/// Ready at that moment; until then the task is woken at it.
+///
+/// For what waits for something else too, and is to be small: nothing is kept in the meantime.
+pub fn poll_until(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if Instant::now() >= at {
+        return Poll::Ready(());
+    }
+    // A timer is ready only when it is polled again.
+    let _ = Pin::new(&mut Timer::at(at)).poll(cx);
+    Poll::Pending
 }
 
 /// A moment of the time of day: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX).

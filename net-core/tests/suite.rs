@@ -26,3 +26,16 @@ fn and_over_a_stack_whose_sockets_are_a_fixed_pool() {
     let (server, client) = (one.stack, two.stack);
     run([one, two], async { nal_suite::all(&server, &client, v4(1, 0).ip()).await });
 }
+
+/// M-30, M-31.
+#[test]
+fn what_multicast_dns_needs_over_the_stack() {
+    let (cable, one, two) = pair(Quality::PERFECT, 1);
+    let (server, client) = (one.stack, two.stack);
+    let hops = watch_hops(&cable);
+    run([one, two], async {
+        let sources = [v4(2, 0).ip(), link_local(&client)];
+        nal_suite::multicast_dns(&server, &client, &sources).await;
+        assert_eq!(hops.take(), [255; 6]);
+    });
+}

@@ -18,6 +18,7 @@
 mod data;
 mod device;
 mod document;
+mod mdns;
 mod namespace;
 mod process;
 mod servers;
@@ -28,7 +29,8 @@ mod user;
 pub use data::{data, expect_data, send_data};
 pub use device::{Device, Launch, http_server, lunet};
 pub use document::{Document, Example};
-pub use namespace::Namespace;
+pub use mdns::{Avahi, Zeroconf};
+pub use namespace::{Lan, Namespace, Versions};
 pub use process::{DEADLINE, Output, Process};
 pub use sockets::{accept, read_all, read_until};
 pub use user::{Folder, as_nobody, for_everybody};

@@ -18,6 +18,32 @@ use crate::skip;
 /// What the names of our namespaces begin with; the maker's process id and a number follow.
 const PREFIX: &str = "lunet-";
 
+/// The IP versions that a test's network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versions {
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+    /// Both.
+    Both,
+}
+
+impl Versions {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::V4, Self::V6, Self::Both];
+
+    /// Whether there is IPv4.
+    pub fn has_v4(self) -> bool {
+        self != Self::V6
+    }
+
+    /// Whether there is IPv6.
+    pub fn has_v6(self) -> bool {
+        self != Self::V4
+    }
+}
+
 /// A network namespace with its loopback up, and nothing else in it. Dropped, also by a failing test, it is deleted,
 /// and with it every interface in it.
 #[derive(Debug)]
@@ -134,6 +160,38 @@ impl Namespace {
         Some([client, router, server])
     }
 
+    /// The interface that [`joined`](Self::joined) namespaces have.
+    pub const LAN: &str = "lan0";
+
+    /// `N` computers on one link, each with the interface [`LAN`](Self::LAN): the first has the addresses 10.0.0.1/24 and
+    /// fd00:10::1/64, the next 10.0.0.2/24 and so on, as far as `versions` has them. `None` where [`new`](Self::new) gives none.
+    pub fn joined<const N: usize>(versions: Versions) -> Option<Lan<N>> {
+        let switch = Self::new()?;
+        switch.sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+        // A multicast is for all ports, at once: nothing waits for a port to learn or for a querier.
+        switch.ip("link add switch type bridge forward_delay 0 mcast_snooping 0");
+        switch.ip("link set switch up");
+        let mut computers = Vec::new();
+        for number in 1..=N {
+            let computer = Self::new()?;
+            let off = if versions.has_v6() { "0" } else { "1" };
+            computer.sysctl("net/ipv6/conf/default/disable_ipv6", off);
+            let (lan, port) = (Self::LAN, format!("port{number}"));
+            computer.ip(&format!("link add {lan} type veth peer name {port} netns {}", switch.name));
+            switch.ip(&format!("link set {port} master switch up"));
+            if versions.has_v4() {
+                computer.address_on(&format!("10.0.0.{number}/24"), lan);
+            }
+            if versions.has_v6() {
+                computer.address_on(&format!("fd00:10::{number}/64"), lan);
+            }
+            computer.ip(&format!("link set {lan} up"));
+            computers.push(computer);
+        }
+        let computers = computers.try_into().expect("as many as were made");
+        Some(Lan { computers, switch })
+    }
+
     /// Connects two namespaces by a cable with these addresses, each with a prefix length. Each end sends packets of
     /// at most the MTU, as a network card would, so that losing one loses one segment.
     pub fn cable(&self, own: (&str, &str), other: &Self, others: (&str, &str)) {
@@ -159,6 +217,23 @@ impl Namespace {
              type filter hook forward priority 0\n{rule}}}\n}}\n"
         );
         self.run_with_input("nft", &["-f", "-"], rules.as_bytes()).ok();
+    }
+}
+
+/// Computers on one link; see [`Namespace::joined`].
+#[derive(Debug)]
+pub struct Lan<const N: usize> {
+    /// The computers.
+    pub computers: [Namespace; N],
+    switch: Namespace,
+}
+
+impl<const N: usize> Lan<N> {
+    /// Pulls the plug of a computer out of the switch, or puts it in again: its link goes down, or comes up. Computers are
+    /// counted from 0.
+    pub fn plug(&self, computer: usize, into: bool) {
+        let state = if into { "up" } else { "down" };
+        self.switch.ip(&format!("link set port{} {state}", computer + 1));
     }
 }
 

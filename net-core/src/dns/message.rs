@@ -282,7 +282,7 @@ fn read_authority(message: &Message<[u8]>, name: &ParsedName<&[u8]>) -> Result<A
 }
 
 /// A time to live; one of more than 31 bits is none (RFC 2181 section 8).
-fn seconds(ttl: Ttl) -> u32 {
+pub(super) fn seconds(ttl: Ttl) -> u32 {
     let secs = ttl.as_secs();
     if secs > i32::MAX as u32 { 0 } else { secs }
 }

@@ -33,8 +33,23 @@
 //! Lookups may run side by side: each is a future with its own buffer, and they share the cache. Such a future takes
 //! about 2 KB and what the sockets of the stack add; where there is a heap, `Box::pin` it.
 //!
-//! It does not validate DNSSEC, has no search list (every name is taken as complete), converts no international
-//! names (give them in their `xn--` form), and leaves names in `.local` to mDNS: [`DnsError::NeedsMdns`].
+//! It does not validate DNSSEC, has no search list (every name is taken as complete) and converts no international
+//! names (give them in their `xn--` form).
+//!
+//! # Names below `.local`
+//! They, and the names of link-local addresses, belong to the link (RFC 6762 sections 3 and 4): no server is asked.
+//! - An mDNS service that runs on this device is asked, once it has been [given](Resolver::set_local_names). What it says
+//!   is not cached here, it has a cache of its own.
+//! - Otherwise the link itself is asked, by one-shot multicast queries (section 5.1) over each IP version that the
+//!   interface has, from a random port and with a random id. Only answers from port 5353 of hosts on the link count. They are
+//!   cached for at most 10 seconds (section 6.7).
+//! - Nobody on a link says that a name does not exist. When none answers within [`Config::mdns_timeout`], it is
+//!   [`DnsError::NotFound`], and that is not cached: the device may be starting. It is [`DnsError::NoData`] when the
+//!   owner of the name says that it has no such address.
+//! - These names are in UTF-8 (section 16) and may have letters beyond ASCII, whose case counts.
+//! - Link-local addresses come last. IPv6 ones have no scope here: they are on the link of the stack that was asked. A
+//!   stack of one interface reaches them; the sockets of a computer, which has several, do not.
+//! - Aliases (CNAME) are not followed.
 //!
 //! # Chips without compare-and-swap
 //! The message format is from the crate `domain`, which by way of `jiff` uses `portable-atomic`. On targets without
@@ -48,8 +63,10 @@
 
 mod cache;
 mod composer;
+mod local;
 mod message;
 mod name;
+mod one_shot;
 mod question;
 mod resolver;
 #[cfg(test)]
@@ -64,6 +81,7 @@ use heapless::Vec;
 use crate::{Error, limits};
 
 pub use composer::SliceComposer;
+pub use local::{LocalAnswer, LocalNames, LocalQuestion, LocalType};
 pub use resolver::Resolver;
 
 /// The addresses of a host.
@@ -71,6 +89,15 @@ pub type Addresses = Vec<IpAddr, { limits::DNS_ADDRESSES }>;
 
 /// The servers to ask.
 pub type Servers = Vec<IpAddr, { limits::DNS_SERVERS }>;
+
+/// Puts addresses of another type behind those found already: each type gets at least half of the places.
+fn join(found: &mut Addresses, more: &Addresses) {
+    let half = limits::DNS_ADDRESSES / 2;
+    found.truncate(limits::DNS_ADDRESSES - more.len().min(half));
+    for address in more {
+        let _ = found.push(*address); // what does not fit is not wanted
+    }
+}
 
 /// Which addresses to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,10 +132,16 @@ pub struct Config {
     pub max_negative_ttl: Duration,
     /// The servers' port.
     pub port: u16,
+    /// How long names below `.local` are waited for. Nobody says that such a name does not exist, so a lookup that finds
+    /// nothing takes this long.
+    pub mdns_timeout: Duration,
 }
 
 impl Config {
     /// Two seconds, three rounds, 15 seconds in all, 5 for TCP; a day, and 15 minutes for what does not exist; port 53.
+    ///
+    /// 5 seconds for names below `.local`: that is a query at once, another after 1 second and a third after 3, each with the
+    /// time to be answered. Wireless networks lose multicast more than anything else; of three in a row, hardly ever all.
     pub const DEFAULT: Self = Self {
         timeout: Duration::from_secs(2),
         rounds: 3,
@@ -117,6 +150,7 @@ impl Config {
         max_ttl: Duration::from_secs(24 * 3600),
         max_negative_ttl: Duration::from_secs(15 * 60),
         port: 53,
+        mdns_timeout: Duration::from_secs(5),
     };
 }
 
@@ -137,10 +171,10 @@ impl Default for Config {
 pub enum DnsError {
     /// No DNS server is known: none was set and the interface has learnt none (yet).
     NoServers,
-    /// No host name: empty, over 253 characters, a label that is empty or over 63, characters other than letters,
-    /// digits, `-` and `_`, or a number as the last label.
+    /// No host name: empty, over 253 bytes, a label that is empty or over 63, characters other than letters, digits, `-`
+    /// and `_` (below `.local` also any beyond ASCII), or a number as the last label.
     InvalidName,
-    /// There is no such name (NXDOMAIN).
+    /// There is no such name (NXDOMAIN); or, below `.local`, nobody on the link has answered in time.
     NotFound,
     /// The name exists but has no record of the type asked for.
     NoData,
@@ -151,8 +185,6 @@ pub enum DnsError {
     /// A server's reply breaks the format, or its aliases form a loop or a chain longer than
     /// [`limits::DNS_ALIASES`].
     Malformed,
-    /// The name is in `.local`, or the address is link-local: only mDNS can tell (RFC 6762).
-    NeedsMdns,
     /// The name does not fit into the buffer.
     BufferTooSmall,
     /// The stack could not carry the question to any server.
@@ -192,7 +224,6 @@ impl fmt::Display for DnsError {
             Self::TimedOut => "no DNS server answered",
             Self::ServerFailure => "DNS server failure",
             Self::Malformed => "malformed DNS reply",
-            Self::NeedsMdns => "only mDNS can resolve this name",
             Self::BufferTooSmall => "buffer too small for the name",
             Self::Network(error) => return error.fmt(f),
         })
@@ -212,6 +243,8 @@ pub struct Stats {
     pub udp_queries: u32,
     /// Queries sent over TCP.
     pub tcp_queries: u32,
+    /// Multicast queries sent, one for each type and IP version.
+    pub mdns_queries: u32,
     /// Attempts that no reply ended.
     pub timeouts: u32,
     /// Datagrams that did not match the query waited for: late, misled or forged.

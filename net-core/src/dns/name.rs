@@ -24,9 +24,9 @@ pub(super) enum Kind {
     Address(IpAddr),
     /// `localhost`, or below it.
     Loopback,
-    /// Below `local`.
-    Multicast,
-    /// Below a top-level name that is never in the DNS: `invalid` (RFC 6761), `onion` (RFC 7686).
+    /// Below `local`: of the link (RFC 6762).
+    Local,
+    /// Below a top-level name that is never in the DNS: `invalid` (RFC 6761), `onion` (RFC 7686); or `local` itself.
     Nowhere,
     /// For a DNS server to answer.
     Ordinary,
@@ -48,9 +48,9 @@ pub(super) fn classify(text: &str) -> Result<Kind, DnsError> {
     }
     Ok(if is(LOCALHOST) {
         Kind::Loopback
-    } else if is("local") {
-        Kind::Multicast
-    } else if is("invalid") || is("onion") {
+    } else if is_local(text) {
+        Kind::Local
+    } else if is("invalid") || is("onion") || is(LOCAL) {
         Kind::Nowhere
     } else {
         Kind::Ordinary
@@ -60,23 +60,27 @@ pub(super) fn classify(text: &str) -> Result<Kind, DnsError> {
 /// What kind of name an address has.
 pub(super) fn classify_reverse(address: IpAddr) -> Kind {
     let address = address.to_canonical();
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
     if address.is_loopback() {
         Kind::Loopback
-    } else if link_local {
-        Kind::Multicast
+    } else if is_link_local(&address) {
+        Kind::Local
     } else {
         Kind::Ordinary
+    }
+}
+
+/// Whether a canonical address has a meaning only on its link: 169.254.0.0/16, fe80::/10.
+pub(super) fn is_link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 
 /// What a lookup began with.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked<'a> {
-    /// A host name of [`Kind::Ordinary`].
+    /// A host name of [`Kind::Ordinary`] or [`Kind::Local`].
     Host(&'a str),
     /// The name of an address.
     Address(IpAddr),
@@ -91,6 +95,14 @@ impl Asked<'_> {
     }
 }
 
+/// The domain of the names that belong to the link.
+const LOCAL: &str = "local";
+
+/// Whether a name without a dot at its end is below `local`.
+fn is_local(text: &str) -> bool {
+    text.rsplit_once('.').is_some_and(|(_, top)| top.eq_ignore_ascii_case(LOCAL))
+}
+
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
@@ -102,9 +114,11 @@ impl WireName {
 
     /// From text without a dot at its end.
     fn from_host(text: &str) -> Result<Self, DnsError> {
+        // Names of the link are in UTF-8 (RFC 6762 section 16).
+        let local = is_local(text);
         let mut name = Self::empty();
         for label in text.split('.') {
-            if !label.bytes().all(is_host_byte) {
+            if !label.bytes().all(|byte| is_host_byte(byte) || (local && !byte.is_ascii())) {
                 return Err(DnsError::InvalidName);
             }
             name.push(label.as_bytes())?;
@@ -260,8 +274,10 @@ mod tests {
             ("localhost", Kind::Loopback),
             ("LocalHost.", Kind::Loopback),
             ("a.localhost", Kind::Loopback),
-            ("printer.local", Kind::Multicast),
-            ("printer.LOCAL.", Kind::Multicast),
+            ("printer.local", Kind::Local),
+            ("printer.LOCAL.", Kind::Local),
+            ("küche.local", Kind::Local),
+            ("local", Kind::Nowhere),
             ("a.invalid", Kind::Nowhere),
             ("a.onion", Kind::Nowhere),
         ] {
@@ -287,8 +303,8 @@ mod tests {
         let nibbles = "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
         assert_eq!(text("2001:db8::567:89ab"), format!("{nibbles}.ip6.arpa"));
         assert_eq!(text("127.1.2.3"), "Loopback");
-        assert_eq!(text("fe80::1"), "Multicast");
-        assert_eq!(text("169.254.1.1"), "Multicast");
+        assert_eq!(text("fe80::1"), "Local");
+        assert_eq!(text("169.254.1.1"), "Local");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use embedded_io_async::ReadExactError;
 use super::cache::Known;
 use super::message::{self, Match, Query, Reply, Verdict};
 use super::name::{Asked, WireName};
-use super::{Addresses, DnsError, Resolver, Servers};
+use super::{Addresses, DnsError, Resolver, Servers, join};
 use crate::log::{Show, debug};
 use crate::nal::{ConnectedUdp, Interface, Read, TcpConnect, UdpStack, Write};
 use crate::time::bounded;
@@ -23,8 +23,8 @@ const LENGTH: usize = 2;
 
 /// Everything that a lookup keeps. It is here once, and the futures below hold no more than a reference to it: what
 /// they held themselves, each would hold twice (as arguments, and as variables).
-pub(super) struct Question<'a, S, const CACHE: usize> {
-    resolver: &'a Resolver<S, CACHE>,
+pub(super) struct Question<'a, 'm, S, const CACHE: usize> {
+    resolver: &'a Resolver<'m, S, CACHE>,
     asked: Asked<'a>,
     /// When it ends, whatever happens.
     pub(super) until: Instant,
@@ -80,11 +80,11 @@ struct Received {
     cut: bool,
 }
 
-impl<'a, S, const CACHE: usize> Question<'a, S, CACHE>
+impl<'a, 'm, S, const CACHE: usize> Question<'a, 'm, S, CACHE>
 where
     S: UdpStack<Error = Error> + TcpConnect<Error = Error> + Interface,
 {
-    pub(super) fn new(resolver: &'a Resolver<S, CACHE>, asked: Asked<'a>) -> Self {
+    pub(super) fn new(resolver: &'a Resolver<'m, S, CACHE>, asked: Asked<'a>) -> Self {
         let now = Instant::now();
         Self {
             resolver,
@@ -127,7 +127,7 @@ where
     fn conclude(&mut self, outcome: Outcome, ttl: Duration) -> Result<(), DnsError> {
         let (known, result) = match outcome {
             Outcome::Addresses(addresses) => {
-                self.join(&addresses);
+                join(&mut self.addresses, &addresses);
                 (Some(Known::Addresses(addresses)), Ok(()))
             }
             Outcome::Pointer | Outcome::Alias => (Known::pointer(self.name.as_bytes()), Ok(())),
@@ -144,15 +144,6 @@ where
             }
         }
         result
-    }
-
-    /// Puts addresses of another type behind those found already: each type gets at least half of the places.
-    fn join(&mut self, more: &Addresses) {
-        let half = limits::DNS_ADDRESSES / 2;
-        self.addresses.truncate(limits::DNS_ADDRESSES - more.len().min(half));
-        for address in more {
-            let _ = self.addresses.push(*address); // what does not fit is not wanted
-        }
     }
 
     fn recall(&mut self) -> Option<(Outcome, Duration)> {

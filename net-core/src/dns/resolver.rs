@@ -1,6 +1,6 @@
 //! The resolver itself: what is asked for, and what is made of the answers.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 
 use domain::base::Rtype;
@@ -8,6 +8,7 @@ use embassy_time::Instant;
 use heapless::Vec;
 
 use super::cache::Cache;
+use super::local::{LocalNames, Service};
 use super::name::{self, Asked, Kind};
 use super::question::Question;
 use super::{Addresses, Config, DnsError, Family, Servers, Stats};
@@ -18,11 +19,13 @@ use crate::{Error, limits};
 
 /// Finds the addresses of names and the names of addresses; see the [module](super).
 ///
-/// `CACHE` is how many answers it keeps, about 280 bytes each; 0 keeps none.
+/// `CACHE` is how many answers it keeps, about 280 bytes each; 0 keeps none. `'m` is how long the mDNS service lives
+/// that it may be [given](Self::set_local_names); where it is given none, or a static one, `'static`.
 #[derive(Debug)]
-pub struct Resolver<S, const CACHE: usize = 8> {
+pub struct Resolver<'m, S, const CACHE: usize = 8> {
     pub(super) stack: S,
     pub(super) config: Config,
+    pub(super) local: Service<'m>,
     pub(super) state: RefCell<State<CACHE>>,
 }
 
@@ -51,7 +54,7 @@ impl<const CACHE: usize> State<CACHE> {
     }
 }
 
-impl<S, const CACHE: usize> Resolver<S, CACHE> {
+impl<'m, S, const CACHE: usize> Resolver<'m, S, CACHE> {
     /// A resolver with [`Config::DEFAULT`].
     ///
     /// `seed` makes ids and case unpredictable: take it from a hardware random number generator, another one at each
@@ -65,6 +68,7 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
         Self {
             stack,
             config,
+            local: Service(Cell::new(None)),
             state: RefCell::new(State {
                 cache: Cache::new(),
                 generation: 0,
@@ -73,7 +77,15 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
                 preferred: None,
                 without_edns: Vec::new(),
                 random: Random::new(seed),
-                stats: Stats { cached: 0, udp_queries: 0, tcp_queries: 0, timeouts: 0, ignored: 0, failures: 0 },
+                stats: Stats {
+                    cached: 0,
+                    udp_queries: 0,
+                    tcp_queries: 0,
+                    mdns_queries: 0,
+                    timeouts: 0,
+                    ignored: 0,
+                    failures: 0,
+                },
             }),
         }
     }
@@ -84,6 +96,15 @@ impl<S, const CACHE: usize> Resolver<S, CACHE> {
     /// A query under way ends with the servers it began with.
     pub fn set_servers(&self, servers: &[IpAddr]) {
         self.state.borrow_mut().servers = usable(servers);
+    }
+
+    /// Names of the link, those below `.local` and of link-local addresses, are from now on asked of `service`, while it
+    /// [runs](LocalNames::is_running). With `None`, as at first, the resolver asks the link itself.
+    ///
+    /// A service that is to be started and stopped must be behind an object that lives longer than the resolver.
+    /// A lookup under way goes on with the one it began with.
+    pub fn set_local_names(&self, service: Option<&'m dyn LocalNames>) {
+        self.local.0.set(service);
     }
 
     /// Forgets all answers; those under way will not be kept either.
@@ -119,7 +140,7 @@ fn usable(servers: &[IpAddr]) -> Servers {
     usable
 }
 
-impl<S, const CACHE: usize> Resolver<S, CACHE>
+impl<S, const CACHE: usize> Resolver<'_, S, CACHE>
 where
     S: UdpStack<Error = Error> + TcpConnect<Error = Error> + Interface,
 {
@@ -141,8 +162,7 @@ where
         match name::classify(host)? {
             Kind::Address(address) => return self.only(family, &[address]),
             Kind::Loopback => return self.only(family, &name::LOOPBACK),
-            // The place for the mDNS service.
-            Kind::Multicast => return Err(DnsError::NeedsMdns),
+            Kind::Local => return self.lookup_local(host, family).await,
             Kind::Nowhere => return Err(DnsError::NotFound),
             Kind::Ordinary => {}
         }
@@ -184,8 +204,7 @@ where
                 text.copy_from_slice(name::LOCALHOST.as_bytes());
                 return core::str::from_utf8(text).map_err(|_| DnsError::Malformed);
             }
-            // The place for the mDNS service.
-            Kind::Multicast => return Err(DnsError::NeedsMdns),
+            Kind::Local => return self.reverse_local(address, buffer).await,
             _ => {}
         }
         self.notice_change();
@@ -236,7 +255,7 @@ where
 
     /// Forgets what the servers said when they are no longer the same: another network may know other names. When there
     /// are none, between two networks, it still holds.
-    fn notice_change(&self) {
+    pub(super) fn notice_change(&self) {
         let servers = self.servers();
         let state = &mut *self.state.borrow_mut();
         if !servers.is_empty() && servers != state.known {
@@ -249,7 +268,7 @@ where
 }
 
 /// For `reqwless` and others that are written against `embedded-nal-async`.
-impl<S, const CACHE: usize> Dns for Resolver<S, CACHE>
+impl<S, const CACHE: usize> Dns for Resolver<'_, S, CACHE>
 where
     S: UdpStack<Error = Error> + TcpConnect<Error = Error> + Interface,
 {

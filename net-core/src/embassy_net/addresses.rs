@@ -56,12 +56,20 @@ pub(super) fn route(stack: Stack<'static>, to: IpAddr) -> Result<(IpAddr, Option
     if let Some(net) = sources.clone().find(|net| net.contains(&to)) {
         return Ok((net.address(), Some(to)));
     }
-    let source = sources.next().ok_or(Error::Unreachable)?.address();
+    // What stays on the link comes from an address of the link (RFC 6724 section 5, rule 2).
+    let on_link = |net: &&IpInet| matches!(net.address(), IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let own = if is_link_local_group(to) { sources.clone().find(on_link) } else { None };
+    let source = own.or_else(|| sources.next()).ok_or(Error::Unreachable)?.address();
     if to.is_multicast() || to == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Ok((source, None));
     }
     let router = if to.is_ipv4() { status.gateway_v4.map(IpAddr::V4) } else { status.gateway_v6.map(IpAddr::V6) };
     router.map(|router| (source, Some(router))).ok_or(Error::Unreachable)
+}
+
+/// Whether it is a group that no router forwards to (RFC 4291 section 2.7).
+fn is_link_local_group(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_multicast() && ip.octets()[1] & 0xf == 2)
 }
 
 /// The state of the interface.

@@ -16,6 +16,7 @@ use smoltcp::wire::{Icmpv4Packet, Icmpv4Repr};
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr};
 
 use super::device::{Egress, Nowhere};
+use super::resources::Room;
 use super::{ASKED_AGAIN, DEFAULT_HOP_LIMIT, Inner, Stack, TRY_AGAIN, convert};
 use crate::time::bounded;
 use crate::waiters::Waiters;
@@ -70,10 +71,12 @@ pub(super) struct Echo<'d> {
 
 impl<'d> Echo<'d> {
     pub(super) fn new(storage: &'d mut [SocketStorage<'d>], memory: &'d mut EchoMemory, ident: u16) -> Self {
+        let rx_meta = memory.rx_meta.make([icmp::PacketMetadata::EMPTY; limits::PINGS]);
+        let tx_meta = memory.tx_meta.make([icmp::PacketMetadata::EMPTY; 1]);
         let mut set = SocketSet::new(storage);
         let mut socket = icmp::Socket::new(
-            icmp::PacketBuffer::new(&mut memory.rx_meta[..], &mut memory.rx[..]),
-            icmp::PacketBuffer::new(&mut memory.tx_meta[..], &mut memory.tx[..]),
+            icmp::PacketBuffer::new(&mut rx_meta[..], &mut memory.rx[..]),
+            icmp::PacketBuffer::new(&mut tx_meta[..], &mut memory.tx[..]),
         );
         let _ = socket.bind(icmp::Endpoint::Ident(ident));
         let handle = set.add(socket);
@@ -298,8 +301,8 @@ impl Stack<'_> {
 
 /// The memory of the ICMP socket.
 pub(super) struct EchoMemory {
-    rx_meta: [icmp::PacketMetadata; limits::PINGS],
-    tx_meta: [icmp::PacketMetadata; 1],
+    rx_meta: Room<[icmp::PacketMetadata; limits::PINGS]>,
+    tx_meta: Room<[icmp::PacketMetadata; 1]>,
     rx: [u8; ECHO_PACKET],
     tx: [u8; ECHO_PACKET],
 }
@@ -308,10 +311,6 @@ pub(super) struct EchoMemory {
 const ECHO_PACKET: usize = limits::PING_PAYLOAD + 8;
 
 impl EchoMemory {
-    pub(super) const NEW: Self = Self {
-        rx_meta: [icmp::PacketMetadata::EMPTY; limits::PINGS],
-        tx_meta: [icmp::PacketMetadata::EMPTY; 1],
-        rx: [0; ECHO_PACKET],
-        tx: [0; ECHO_PACKET],
-    };
+    pub(super) const NEW: Self =
+        Self { rx_meta: Room::Empty, tx_meta: Room::Empty, rx: [0; ECHO_PACKET], tx: [0; ECHO_PACKET] };
 }

@@ -108,11 +108,11 @@ impl<const TCP: usize, const UDP: usize, const TCP_BUFFER: usize, const UDP_BUFF
             udp: UdpMemory {
                 storage: Room::Empty,
                 places: Room::Empty,
-                rx_meta: [[PacketMetadata::EMPTY; limits::UDP_DATAGRAMS]; UDP],
+                rx_meta: Room::Empty,
                 rx: [[0; UDP_BUFFER]; UDP],
                 tx: [[0; UDP_BUFFER]; UDP],
                 transmit_storage: Room::Empty,
-                transmit_meta: [PacketMetadata::EMPTY; 1],
+                transmit_meta: Room::Empty,
                 transmit: [0; limits::UDP_PAYLOAD],
             },
             #[cfg(feature = "icmp")]
@@ -165,11 +165,11 @@ impl<'d, const N: usize, const BUFFER: usize> TcpMemory<'d, N, BUFFER> {
 pub(super) struct UdpMemory<'d, const N: usize, const BUFFER: usize> {
     storage: Room<[SocketStorage<'d>; N]>,
     places: Room<[udp::Place<'d>; N]>,
-    rx_meta: [[PacketMetadata; limits::UDP_DATAGRAMS]; N],
+    rx_meta: Room<[[PacketMetadata; limits::UDP_DATAGRAMS]; N]>,
     rx: [[u8; BUFFER]; N],
     tx: [[u8; BUFFER]; N],
     transmit_storage: Room<[SocketStorage<'d>; 1]>,
-    transmit_meta: [PacketMetadata; 1],
+    transmit_meta: Room<[PacketMetadata; 1]>,
     transmit: [u8; limits::UDP_PAYLOAD],
 }
 
@@ -177,12 +177,14 @@ pub(super) struct UdpMemory<'d, const N: usize, const BUFFER: usize> {
 impl<'d, const N: usize, const BUFFER: usize> UdpMemory<'d, N, BUFFER> {
     pub(super) fn pool(&'d mut self, #[cfg(feature = "alloc")] growing: Option<PoolSizes>) -> udp::Pool<'d> {
         let transmit_storage = self.transmit_storage.make([SocketStorage::EMPTY]);
-        let transmitter = udp::Transmitter::new(transmit_storage, &mut self.transmit_meta, &mut self.transmit);
+        let transmit_meta = self.transmit_meta.make([PacketMetadata::EMPTY]);
+        let transmitter = udp::Transmitter::new(transmit_storage, transmit_meta, &mut self.transmit);
         #[cfg(feature = "alloc")]
         if let Some(sizes) = growing {
             return udp::Pool::growing(sizes.udp, sizes.udp_buffer, transmitter);
         }
-        let rx = self.rx_meta.iter_mut().zip(&mut self.rx);
+        let rx_meta = self.rx_meta.make([[PacketMetadata::EMPTY; limits::UDP_DATAGRAMS]; N]);
+        let rx = rx_meta.iter_mut().zip(&mut self.rx);
         let buffers = rx.zip(&mut self.tx).map(|((rx_meta, rx), tx)| udp::Buffers { rx_meta, rx, tx });
         let storage = self.storage.make([SocketStorage::EMPTY; N]);
         udp::Pool::fixed(storage, self.places.make([const { udp::Place::FREE }; N]), buffers, transmitter)

@@ -510,12 +510,16 @@ pub struct UdpSocket<'d> {
 }
 
 impl UdpSocket<'_> {
-    async fn send_to(&mut self, from: IpAddr, to: SocketAddr, data: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_send(self.index, from, to, data, cx))).await
+    // No `async fn`: such a one keeps its arguments twice, and whoever awaits it once more.
+    fn send_to(&mut self, from: IpAddr, to: SocketAddr, data: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.stack.with(|inner| inner.poll_send(self.index, from, to, data, cx)))
     }
 
-    async fn receive_from(&mut self, buffer: &mut [u8]) -> Result<(usize, SocketAddr, SocketAddr), Error> {
-        poll_fn(|cx| self.stack.with(|inner| inner.poll_receive(self.index, Some(buffer), cx.waker()))).await
+    fn receive_from(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<(usize, SocketAddr, SocketAddr), Error>> {
+        poll_fn(move |cx| self.stack.with(|inner| inner.poll_receive(self.index, Some(&mut *buffer), cx.waker())))
     }
 
     fn place<R>(&self, f: impl FnOnce(&mut Place<'_>) -> R) -> R {
@@ -538,12 +542,15 @@ impl fmt::Debug for UdpSocket<'_> {
 impl UnconnectedUdp for UdpSocket<'_> {
     type Error = Error;
 
-    async fn send(&mut self, local: SocketAddr, remote: SocketAddr, data: &[u8]) -> Result<(), Error> {
-        self.send_to(local.ip(), remote, data).await
+    fn send(&mut self, local: SocketAddr, remote: SocketAddr, data: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.send_to(local.ip(), remote, data)
     }
 
-    async fn receive_into(&mut self, buffer: &mut [u8]) -> Result<(usize, SocketAddr, SocketAddr), Error> {
-        self.receive_from(buffer).await
+    fn receive_into(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> impl Future<Output = Result<(usize, SocketAddr, SocketAddr), Error>> {
+        self.receive_from(buffer)
     }
 }
 

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses its own part
 #![allow(clippy::unwrap_used)] // clippy knows test functions, but not what they share
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use embassy_futures::select::{Either, select};
 use net_core::cable::{Cable, End, Quality};
@@ -105,6 +107,28 @@ pub async fn echo(mut socket: impl TcpSocket) {
             return;
         }
     }
+}
+
+/// The link-local address of a host.
+pub fn link_local(stack: &Stack<'static>) -> IpAddr {
+    let own = stack.status().addresses;
+    let is_link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    own.iter().map(|net| net.address()).find(is_link_local).unwrap()
+}
+
+/// Notes the time to live or hop limit of every UDP datagram.
+pub fn watch_hops(cable: &Cable) -> Rc<RefCell<Vec<u8>>> {
+    let hops = Rc::new(RefCell::new(Vec::new()));
+    let seen = hops.clone();
+    cable.set_filter(Box::new(move |_, frame| {
+        match (&frame[12..14], frame[23], frame[20]) {
+            ([8, 0], 17, _) => seen.borrow_mut().push(frame[22]),
+            ([0x86, 0xdd], _, 17) => seen.borrow_mut().push(frame[21]),
+            _ => {}
+        }
+        true
+    }));
+    hops
 }
 
 /// The sum of a packet's 16-bit words, before it is folded (RFC 1071).

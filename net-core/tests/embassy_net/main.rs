@@ -14,6 +14,7 @@ use devices::*;
 use embassy_time::{Duration, Timer};
 use nal_suite::Lack;
 use net_core::cable::{Cable, Quality};
+use net_core::nal::Interface as _;
 
 /// What embassy-net has no means for; the documentation of `net_core::embassy_net` says so.
 const LACKS: [Lack; 2] = [Lack::LocalPort, Lack::PortUnreachable];
@@ -75,6 +76,28 @@ fn and_over_a_bad_line() {
             nal_suite::tcp_drop_delivers(&server, &client, ip).await;
             Timer::after(SECOND * 60).await;
             assert_eq!((server.stats().tcp_sockets, client.stats().tcp_sockets), (0, 0));
+        });
+    }
+}
+
+/// M-30, M-31. Where embassy-net has a link-local address, that is the source.
+#[test]
+fn what_multicast_dns_needs_over_embassy_net() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let slaac = |n: u8| {
+        let mut config = embassy_net::Config::slaac();
+        config.ipv4 = static_embassy(n).ipv4;
+        device_with::<1, 1>(&cable, config, u64::from(n))
+    };
+    for (one, two) in [(device::<1, 1>(&cable, 1), device::<1, 1>(&cable, 2)), (slaac(3), slaac(4))] {
+        let (server, client) = (one.net, two.net);
+        let hops = watch_hops(&cable);
+        run_with([one, two], [], async {
+            // Without a router's advertisement there is no other IPv6 address.
+            let sources = client.status().addresses.iter().map(|net| net.address()).collect::<Vec<_>>();
+            assert_eq!(sources.len(), 2);
+            nal_suite::multicast_dns(&server, &client, &sources).await;
+            assert_eq!(hops.take(), [255; 6]);
         });
     }
 }

@@ -31,7 +31,7 @@ pub struct NetAdapter<S, L> {
     set_by_hand: [Cell<Option<IpAddr>>; limits::DNS_SLOTS],
 }
 
-impl<S, const CACHE: usize> Lookup for Resolver<S, CACHE>
+impl<S, const CACHE: usize> Lookup for Resolver<'_, S, CACHE>
 where
     S: UdpStack<Error = Error> + TcpConnect<Error = Error> + Interface,
 {

@@ -3,10 +3,10 @@
 use core::future::poll_fn;
 use core::task::{Poll, ready};
 
-use net_core::time::{Instant, bounded, with_timeout};
+use net_core::time::{Instant, bounded, poll_until, with_timeout};
 
 use super::engine::{Engine, Step};
-use super::exchange::{Ends, Exchange, Incoming, State, later, poll_until};
+use super::exchange::{Ends, Exchange, Incoming, State, later};
 use super::head::{Head, Refusal};
 use super::request::Body;
 use super::server::Shared;

@@ -4,11 +4,10 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::ops::{Deref, Range};
-use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use net_core::nal::ByteStream;
-use net_core::time::{Duration, Instant, Timer, bounded};
+use net_core::time::{Duration, Instant, bounded, poll_until};
 
 use super::body::Decoder;
 use super::head::{Head, Span};
@@ -307,17 +306,6 @@ pub(super) fn slide(buffer: &mut [u8], from: Range<usize>, to: usize) {
     if from.start <= from.end && from.end <= buffer.len() && to <= buffer.len() - (from.end - from.start) {
         buffer.copy_within(from, to);
     }
-}
-
-/// Ready at that moment; until then the task is woken at it. For what waits for something else too: nothing is kept in
-/// the meantime.
-pub(super) fn poll_until(at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if Instant::now() >= at {
-        return Poll::Ready(());
-    }
-    // A timer is ready only when it is polled again.
-    let _ = Pin::new(&mut Timer::at(at)).poll(cx);
-    Poll::Pending
 }
 
 /// The moment so long after another.

@@ -7,10 +7,10 @@ use core::task::{Poll, Waker};
 
 use embassy_futures::select::{Either, select, select_array};
 use net_core::nal::{TcpListener, TcpSocket, TcpStack};
-use net_core::time::{Clock, Instant};
+use net_core::time::{Clock, Instant, poll_until};
 
 use super::connection::serve;
-use super::exchange::{Ends, Wire, later, poll_until};
+use super::exchange::{Ends, Wire, later};
 use super::fields::check_value;
 use super::seats::Seat;
 use super::turns::Turns;

@@ -81,6 +81,15 @@ impl<'d> Browser<'d> {
         self.review = Some(Instant::MIN);
     }
 
+    pub(super) fn question(&self, _id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        None
+    }
+
+    /// What is being asked.
+    pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        self.questions.get(id)
+    }
+
     /// Another number whenever what [`visit`](Self::visit) shows has changed.
     pub(super) fn generation(&self) -> u32 {
         self.cache.generation()

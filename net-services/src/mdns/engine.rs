@@ -4,7 +4,6 @@ use core::hash::Hasher as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use domain::base::Rtype;
-use domain::base::rdata::RecordData as _;
 use net_core::cidr::IpInet;
 use net_core::time::{Duration, Instant};
 use siphasher::sip::SipHasher13;
@@ -88,17 +87,6 @@ impl Query<'_> {
     pub(super) fn is_legacy(&self) -> bool {
         self.from.port() != PORT
     }
-}
-
-/// Whether there are records of some name and type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Knowledge {
-    /// Nobody has told.
-    Unknown,
-    /// There are.
-    Present,
-    /// Their owner says that there are none (RFC 6762 section 6.1).
-    Absent,
 }
 
 /// Responder and browser on one interface: given the time and what is received, tells what is to be sent and when to
@@ -265,6 +253,16 @@ impl<'d> Engine<'d> {
         responder.shut_down(&mut context);
     }
 
+    /// Whether all goodbyes of [`shut_down`](Self::shut_down) have been taken.
+    pub fn is_shut_down(&self) -> bool {
+        self.responder.is_shut_down()
+    }
+
+    /// The network did not take a datagram.
+    pub fn count_send_error(&mut self) {
+        self.stats.send_errors = self.stats.send_errors.wrapping_add(1);
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -373,6 +371,11 @@ impl<'d> Engine<'d> {
         self.browser.forget(id);
     }
 
+    /// What is being asked.
+    pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        self.browser.question(id)
+    }
+
     /// Shows the records of that name and type, those that others have told and this device's own; of a type that the name
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
@@ -385,16 +388,6 @@ impl<'d> Engine<'d> {
                 visitor(data);
             }
         });
-    }
-
-    /// What is known at present of a question with one answer, for who asks only once.
-    pub(super) fn knowledge(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype) -> Knowledge {
-        let mut knowledge = Knowledge::Unknown;
-        self.visit(now, name, rtype, &mut |data| {
-            let denied = data.rtype() == Rtype::NSEC && rtype != Rtype::NSEC && knowledge != Knowledge::Present;
-            knowledge = if denied { Knowledge::Absent } else { Knowledge::Present };
-        });
-        knowledge
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows may have changed.

@@ -194,7 +194,7 @@ pub(super) fn first_label<'n>(name: &'n NameRef<'_>) -> Option<&'n str> {
 
 /// Whether the name is below `local`, or `local` itself.
 pub(super) fn is_local(name: &NameRef<'_>) -> bool {
-    name.iter().filter(|label| !label.is_root()).last().is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
+    name.iter().rfind(|label| !label.is_root()).is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
 }
 
 /// Whether the name is one of an address: below `in-addr.arpa` or `ip6.arpa`.

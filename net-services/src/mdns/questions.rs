@@ -3,6 +3,7 @@
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
+use super::name::{NameRef, from_wire};
 use super::pool::Pool;
 use super::random::Random;
 use super::{MdnsError, QuestionId};
@@ -144,6 +145,12 @@ impl<'d> Questions<'d> {
         if (entry.users, entry.followers) == (0, 0) {
             self.entries.remove(index);
         }
+    }
+
+    /// What is being asked.
+    pub(super) fn get(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        let (entry, name) = self.entries.iter().find(|(entry, _)| entry.number == id.0 & !FOLLOW_BIT)?;
+        Some((from_wire(name), entry.rtype))
     }
 
     /// When the next is due.

@@ -56,6 +56,10 @@ impl<'d> Responder<'d> {
 
     pub(super) fn shut_down(&mut self, _cx: &mut Context<'_>) {}
 
+    pub(super) fn is_shut_down(&self) -> bool {
+        true
+    }
+
     pub(super) fn set_host_name(&mut self, _cx: &mut Context<'_>, _name: &str) -> Result<(), MdnsError> {
         Ok(())
     }

@@ -76,3 +76,6 @@ impl Multicast for HostNet {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

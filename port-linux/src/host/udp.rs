@@ -30,11 +30,30 @@ pub struct UdpSocket {
 #[derive(Debug)]
 pub struct ConnectedUdpSocket(TokioUdp);
 
+/// Who may have the port of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Own,
+    Shared,
+}
+
 impl HostNet {
-    fn bound(&self, local: SocketAddr) -> Result<TokioUdp, Error> {
+    fn bound(&self, local: SocketAddr, port: Port) -> Result<TokioUdp, Error> {
         let socket = self.socket(local, Type::DGRAM)?;
+        if port == Port::Shared {
+            // Two programs share a port if both have set the same of these. Avahi and python-zeroconf set both, systemd
+            // the first, Apple's mDNSResponder the second.
+            socket.set_reuse_address(true).map_err(error)?;
+            socket.set_reuse_port(true).map_err(error)?;
+        }
         socket.set_broadcast(true).map_err(error)?;
+        // Groups that others have joined, which here are those of `Groups`. IPv6 sockets lack it for IPv4 at first.
+        socket.set_multicast_all_v4(true).map_err(error)?;
         set_multicast_hop_limit(&socket, local.is_ipv6(), HOP_LIMIT)?;
+        if local.is_ipv6() {
+            // As the kernel has it for IPv4 sockets: groups that the interface has joined are heard by all.
+            socket.set_multicast_all_v4(true).map_err(error)?;
+        }
         // Group datagrams leave where the groups were joined.
         let v4 = self.narrowed(unspecified_like(([0; 4], 0).into()));
         if let IpAddr::V4(address) = v4.ip() {
@@ -49,8 +68,8 @@ impl HostNet {
         TokioUdp::from_std(socket.into()).map_err(error)
     }
 
-    fn udp(&self, local: SocketAddr) -> Result<UdpSocket, Error> {
-        let socket = self.bound(local)?;
+    fn udp(&self, local: SocketAddr, port: Port) -> Result<UdpSocket, Error> {
+        let socket = self.bound(local, port)?;
         let local = socket.local_addr().map_err(error)?;
         Ok(UdpSocket { socket, local, hop_limit: HOP_LIMIT, control: nix::cmsg_space!(libc::in6_pktinfo) })
     }
@@ -68,7 +87,11 @@ impl UdpBind for HostNet {
     type Socket = UdpSocket;
 
     async fn bind(&self, local: SocketAddr) -> Result<UdpSocket, Error> {
-        self.udp(local)
+        self.udp(local, Port::Own)
+    }
+
+    async fn bind_shared(&self, local: SocketAddr) -> Result<UdpSocket, Error> {
+        self.udp(local, Port::Shared)
     }
 }
 
@@ -84,19 +107,19 @@ impl UdpStack for HostNet {
         remote: SocketAddr,
     ) -> Result<(SocketAddr, ConnectedUdpSocket), Error> {
         check_remote(remote)?;
-        let socket = self.bound(local)?;
+        let socket = self.bound(local, Port::Own)?;
         let remote = mapped(remote, local.is_ipv6())?;
         socket.connect(remote).await.map_err(error)?;
         Ok((unmapped(socket.local_addr().map_err(error)?), ConnectedUdpSocket(socket)))
     }
 
     async fn bind_single(&self, local: SocketAddr) -> Result<(SocketAddr, UdpSocket), Error> {
-        let socket = self.udp(local)?;
+        let socket = self.udp(local, Port::Own)?;
         Ok((socket.local, socket))
     }
 
     async fn bind_multiple(&self, local: SocketAddr) -> Result<UdpSocket, Error> {
-        self.udp(local)
+        self.udp(local, Port::Own)
     }
 }
 

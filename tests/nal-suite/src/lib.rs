@@ -425,6 +425,60 @@ where
     assert_eq!(c.receive_into(&mut buffer).await, Err(Error::Refused));
 }
 
+/// What multicast DNS needs (RFC 6762 sections 5, 6, 11 and 15; M-30, M-31): one socket hears both groups on a port that
+/// it may share, knows what was sent to which, and reaches both with every hop.
+///
+/// `sources` are the addresses that `server` hears `client`'s datagrams from, of each IP version that both have.
+pub async fn multicast_dns<A, B>(server: &A, client: &B, sources: &[IpAddr])
+where
+    A: UdpBind + Multicast,
+    B: UdpBind + Multicast,
+{
+    async fn socket<N: UdpBind + Multicast>(net: &N, groups: &[IpAddr]) -> N::Socket {
+        for group in groups {
+            net.join_group(*group).unwrap();
+        }
+        let mut socket = net.bind_shared(SocketAddr::from(([0u16; 8], 5353))).await.unwrap();
+        socket.set_hop_limit(255).unwrap();
+        socket
+    }
+    /// The next datagram that is not one's own: a computer hears those too.
+    async fn next(socket: &mut impl UdpSocket, own: &[u8]) -> (Vec<u8>, SocketAddr, SocketAddr) {
+        let mut buffer = [0; 100];
+        loop {
+            let (n, local, remote) = socket.receive_into(&mut buffer).await.unwrap();
+            if &buffer[..n] != own {
+                return (buffer[..n].to_vec(), local, remote);
+            }
+        }
+    }
+    let group = |source: &IpAddr| match source {
+        IpAddr::V4(_) => IpAddr::from([224, 0, 0, 251]),
+        IpAddr::V6(_) => IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 0xfb]),
+    };
+    let groups: Vec<IpAddr> = sources.iter().map(group).collect();
+    let mut s = socket(server, &groups).await;
+    let mut c = socket(client, &groups).await;
+    for source in sources {
+        let to = SocketAddr::new(group(source), 5353);
+        c.send(unspecified(*source), to, b"query").await.unwrap();
+        let (data, local, remote) = next(&mut s, b"answer").await;
+        assert_eq!((&data[..], local), (&b"query"[..], to));
+        assert_eq!((remote.ip(), remote.port()), (*source, 5353));
+        // To the one who asked, and to all.
+        s.send(local, remote, b"answer").await.unwrap();
+        let (data, local, from) = next(&mut c, b"query").await;
+        assert_eq!((&data[..], local.ip(), local.port()), (&b"answer"[..], *source, 5353));
+        assert_eq!(from.port(), 5353);
+        s.send(unspecified(*source), to, b"answer").await.unwrap();
+        assert_eq!(next(&mut c, b"query").await, (b"answer".to_vec(), to, from), "from the same address");
+    }
+    for group in groups {
+        server.leave_group(group).unwrap();
+        client.leave_group(group).unwrap();
+    }
+}
+
 /// Groups are joined and left; what is no group is refused.
 pub async fn groups<A: Multicast>(server: &A) {
     let group = "239.17.2.3".parse().unwrap();

@@ -6,8 +6,6 @@
 // A test: what goes wrong ends it.
 #![allow(clippy::expect_used, clippy::large_futures)]
 
-mod card;
-
 use core::cell::Cell;
 use core::net::SocketAddr;
 
@@ -16,7 +14,7 @@ use net_core::nal::{Read, TcpListener as _, Write};
 use net_core::stack::Stack;
 use net_services::http::{Config, Handler, Outcome, Request, Response, Route, Routes, Server};
 
-pub use card::Card;
+pub use idle_card::Card;
 
 /// Connections served at once.
 pub const CONNECTIONS: usize = 4;

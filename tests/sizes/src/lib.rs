@@ -13,6 +13,7 @@ use net_core::driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken
 use net_core::nal::{Read, TcpListener as _, UnconnectedUdp, Write};
 use net_core::stack::{PingOptions, Resources, Runner, Stack, TcpListener, TcpSocket, UdpSocket};
 use net_services::http::{Body, BodyWriter, Outcome, Request, Response, Server};
+use net_services::mdns::{Browse, Mdns};
 use page_server::Buffers;
 
 type Small = Resources<'static, 0, 0, 0, 0>;
@@ -101,6 +102,14 @@ sizes! {
     SIZE_PAGE "future: the page server with 4 connections, beside their buffers" =
         future2::<S, Mut<Buffers>, _, _>(page_server::serve);
     SIZE_ECHO "future: an echo server with 4 connections" = future2::<S, Mut<Buffers>, _, _>(page_server::echo);
+    SIZE_MDNS "future: a device with mDNS, that browses" = future2::<S, Mut<mdns_node::Memory>, _, _>(mdns_node::node);
+    SIZE_PLAIN "future: a device that echoes datagrams" = future1::<S, _, _>(mdns_node::plain);
+    SIZE_MDNSRUN "future: Mdns::run" =
+        future3::<&'static Mdns<'static>, &'static S, Mut<[u8]>, _, _>(Mdns::run::<S>);
+    SIZE_BROWSE "future: Browse::next" =
+        future2::<Mut<Browse<'static, 'static, 4>>, Mut<[u8]>, _, _>(Browse::next);
+    SIZE_ENGINE "mDNS, beside its memory" = size_of::<Mdns<'static>>();
+    SIZE_NAMES "memory for 3 services, 4 questions and 32 records" = size_of::<mdns_node::Names>();
     SIZE_SERVER "HTTP server" = size_of::<Server<'static, Hello>>();
     SIZE_SERVE "future: Server::run with 4 connections" = server::<4>();
     SIZE_CONNECTION "of it each connection, beside its buffer" = server::<5>() - server::<4>();

@@ -5,8 +5,11 @@ mod answers;
 mod caching;
 mod forgery;
 mod hostile;
+mod link;
 mod net;
+mod one_shot;
 mod servers;
+mod service;
 mod side_by_side;
 mod wire;
 
@@ -27,7 +30,7 @@ fn ips(texts: &[&str]) -> Result<Vec<IpAddr>, DnsError> {
 }
 
 /// A resolver that asks `servers`.
-fn resolver(net: &Net, servers: &[&str]) -> Resolver<Net> {
+fn resolver(net: &Net, servers: &[&str]) -> Resolver<'static, Net> {
     let resolver = Resolver::new(net.clone(), 0x5eed);
     let servers: Vec<IpAddr> = servers.iter().map(|server| ip(server)).collect();
     resolver.set_servers(&servers);
@@ -36,7 +39,7 @@ fn resolver(net: &Net, servers: &[&str]) -> Resolver<Net> {
 
 /// Looks up, in virtual time.
 fn lookup<const CACHE: usize>(
-    resolver: &Resolver<Net, CACHE>,
+    resolver: &Resolver<'_, Net, CACHE>,
     host: &str,
     family: Family,
 ) -> Result<Vec<IpAddr>, DnsError> {

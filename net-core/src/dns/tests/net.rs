@@ -11,6 +11,7 @@ use std::vec::Vec;
 
 use embassy_time::{Duration, Instant, Timer};
 
+use super::link::{Link, LinkSocket};
 use super::wire::{Message, OPT, read_name};
 use crate::Error;
 use crate::events::{EventLog, Status};
@@ -141,6 +142,7 @@ pub(super) struct Inner {
     pub(super) udp_error: Cell<Option<Error>>,
     /// What connecting fails with; `TimedOut` never comes to an end.
     pub(super) tcp_error: Cell<Option<Error>>,
+    pub(super) link: Link,
     /// What a TCP server on another port than 53 says to whoever sends an empty line.
     pub(super) http: Cell<&'static str>,
 }
@@ -167,6 +169,7 @@ impl Net {
             open: Cell::new(0),
             udp_error: Cell::new(None),
             tcp_error: Cell::new(None),
+            link: Link::default(),
             http: Cell::new(""),
         }))
     }
@@ -333,7 +336,7 @@ impl UdpStack for Net {
     type Error = Error;
     type Connected = Socket;
     type UniquelyBound = Unused;
-    type MultiplyBound = Unused;
+    type MultiplyBound = LinkSocket;
 
     async fn connect_from(&self, local: SocketAddr, remote: SocketAddr) -> Result<(SocketAddr, Socket), Error> {
         assert!(local.ip().is_unspecified() && local.port() == 0, "the stack is to choose a random port");
@@ -347,12 +350,16 @@ impl UdpStack for Net {
         Err(Error::Unsupported)
     }
 
-    async fn bind_multiple(&self, _: SocketAddr) -> Result<Unused, Error> {
-        Err(Error::Unsupported)
+    async fn bind_multiple(&self, local: SocketAddr) -> Result<LinkSocket, Error> {
+        assert!(local.ip().is_unspecified() && local.port() == 0, "the stack is to choose a random port");
+        match self.udp_error.get() {
+            Some(error) => Err(error),
+            None => Ok(LinkSocket::new(self, local)),
+        }
     }
 }
 
-/// The kinds of socket that the resolver does not use.
+/// A kind of socket that the resolver does not use.
 pub(super) enum Unused {}
 
 impl UnconnectedUdp for Unused {

@@ -1,4 +1,5 @@
-//! A network card that nothing is ever plugged into.
+//! A network card that nothing is ever plugged into, for programs that are built to be measured.
+#![cfg_attr(target_os = "none", no_std)]
 
 use core::hint::black_box;
 use core::task::Context;

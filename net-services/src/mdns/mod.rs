@@ -93,6 +93,8 @@ mod questions;
 mod random;
 mod responder;
 mod service;
+#[cfg(test)]
+mod testing;
 mod txt;
 mod types;
 

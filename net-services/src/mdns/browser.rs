@@ -81,10 +81,6 @@ impl<'d> Browser<'d> {
         self.review = Some(Instant::MIN);
     }
 
-    pub(super) fn question(&self, _id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
-        None
-    }
-
     /// What is being asked.
     pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
         self.questions.get(id)
@@ -214,3 +210,6 @@ fn rank_of(rtype: Rtype) -> u8 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

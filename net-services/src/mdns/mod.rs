@@ -72,9 +72,11 @@
 //! What of the RFCs is done, section by section, is in the README of this crate.
 
 mod answer;
+mod asking;
 mod browse;
 mod browser;
 mod cache;
+mod cached;
 mod claim;
 mod clock;
 mod config;
@@ -82,6 +84,7 @@ mod conflict;
 mod data;
 mod engine;
 mod error;
+mod interest;
 mod local_names;
 mod lookup;
 mod marks;
@@ -89,6 +92,7 @@ mod message;
 mod name;
 mod network;
 mod numbered;
+mod observing;
 mod own;
 mod pending;
 mod pool;

@@ -81,10 +81,6 @@ impl<'d> Browser<'d> {
         self.review = Some(Instant::MIN);
     }
 
-    pub(super) fn question(&self, _id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
-        None
-    }
-
     /// What is being asked.
     pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
         self.questions.get(id)

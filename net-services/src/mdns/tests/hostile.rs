@@ -246,7 +246,7 @@ fn every_type_class_opcode_and_response_code() {
     let mut device = lamp();
     let owners = [&b"\x04lamp\x05local\0"[..], b"\x04Lamp\x05_lamp\x04_tcp\x05local\0"];
     for rtype in 0..=300u16 {
-        for class in [0, 1, 2, 3, 4, 254, 255, 0x8001, 0x80ff] {
+        for class in [0u16, 1, 2, 3, 4, 254, 255, 0x8001, 0x80ff] {
             for owner in owners {
                 let question = [owner, &rtype.to_be_bytes(), &class.to_be_bytes()].concat();
                 let answers = device.hear_from(PEER, &message(QUERY, [1, 0, 0, 0], &question));

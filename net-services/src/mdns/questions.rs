@@ -171,6 +171,11 @@ impl<'d> Questions<'d> {
         interest
     }
 
+    /// Whether there is exactly that question.
+    pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
+    }
+
     /// Asks all as at their start.
     pub(super) fn start_over(&mut self, now: Instant, random: &mut Random) {
         let at = now.saturating_add(random.millis(FIRST.0, FIRST.1));

@@ -208,10 +208,10 @@ impl About {
         self.has(UNIQUE)
     }
 
-    /// It came more than a second ago, so it is none of the records that one host now tells in several messages (RFC 6762
+    /// It came a second ago or more, so it is none of the records that one host now tells in several messages (RFC 6762
     /// section 10.2).
     pub(super) fn is_old(&self, now: Instant) -> bool {
-        self.age(now) > GRACE.as_millis()
+        self.age(now) >= GRACE.as_millis()
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.

@@ -170,7 +170,7 @@ impl<'d> Engine<'d> {
             let on_link = self.network.is_on_link(arrival.from.ip());
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
-                responder.handle_response(&mut context, &message);
+                responder.handle_response(&mut context, &message, arrival.is_multicast());
                 browser.handle_response(&mut context, &message);
                 return None;
             }
@@ -247,7 +247,8 @@ impl<'d> Engine<'d> {
         [browser, responder].into_iter().flatten().min()
     }
 
-    /// Withdraws all that is published: goodbyes are due at once (M-12), and it is forgotten when they have been taken.
+    /// Withdraws all that is published: goodbyes are due at once, and again a second later (M-12). Nothing is forgotten:
+    /// when the link comes up the next time, or at [`restart`](Self::restart), all is published again.
     pub fn shut_down(&mut self, now: Instant) {
         let (responder, _, mut context) = self.parts(now);
         responder.shut_down(&mut context);
@@ -261,6 +262,12 @@ impl<'d> Engine<'d> {
     /// The network did not take a datagram.
     pub fn count_send_error(&mut self) {
         self.stats.send_errors = self.stats.send_errors.wrapping_add(1);
+    }
+
+    /// Tells the addresses of this device's other interfaces, at most 8, if they may be on the same link: when another
+    /// engine announces them there under the same host name, that is no conflict.
+    pub fn set_siblings(&mut self, addresses: &[IpAddr]) {
+        self.responder.set_siblings(addresses);
     }
 
     /// What has been done so far.

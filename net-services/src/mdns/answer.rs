@@ -10,7 +10,7 @@ use super::marks::{Kind, Replies};
 use super::message::{Incoming, Question};
 use super::own::{Names, Own, Owner};
 use super::pending::{LEGACY, WRITTEN, Waiting};
-use super::reply::Reply;
+use super::reply::{RATE, Reply};
 use super::responder::Responder;
 
 /// While a query is being read: what is to be multicast, and what is to go to the querier. (What is in a message, and in
@@ -65,8 +65,8 @@ impl Responder<'_> {
         };
         let held = query.message.is_truncated() && !is_probe;
         let waiting = Waiting { from: query.from, due, held, defends: is_probe };
-        self.schedule(TO_ALL, false, &waiting);
-        self.schedule(TO_ONE, true, &waiting);
+        self.schedule(cx, TO_ALL, &waiting);
+        self.schedule(cx, TO_ONE, &waiting);
         None
     }
 
@@ -100,17 +100,22 @@ impl Responder<'_> {
     }
 
     /// Has what is marked wait for its time.
-    fn schedule(&mut self, marked: Replies, unicast: bool, waiting: &Waiting) {
+    fn schedule(&mut self, cx: &Context<'_>, marked: Replies, waiting: &Waiting) {
         let mut reply = None;
         for owner in self.own.owners() {
-            let kinds = self.own.kinds(owner);
-            let Some(marks) = self.own.marks_mut(owner).filter(|marks| marks.any(marked)) else { continue };
-            let reply = *reply.get_or_insert_with(|| self.pending.open(unicast, waiting));
-            for kind in kinds {
-                if marks.replies(kind) & marked != 0 {
-                    marks.remove(kind, marked);
-                    marks.add(kind, reply);
+            for kind in self.own.kinds(owner) {
+                let v4 = self.own.is_v4(cx.network, owner, kind);
+                let Some(marks) = self.own.marks_mut(owner).filter(|marks| marks.any(marked)) else { break };
+                if marks.replies(kind) & marked == 0 {
+                    continue;
                 }
+                marks.remove(kind, marked);
+                // It may be multicast soon enough as it is, since it may not be multicast before that.
+                let earliest = marks.multicast_again(kind, v4, RATE, cx.now).max(waiting.due);
+                if marked == TO_ALL && !waiting.defends && self.pending.is_multicast_by(marks.replies(kind), earliest) {
+                    continue;
+                }
+                marks.add(kind, *reply.get_or_insert_with(|| self.pending.open(marked == TO_ONE, waiting)));
             }
         }
     }

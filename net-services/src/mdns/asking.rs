@@ -69,14 +69,19 @@ impl Browser<'_> {
             let about = lead.about();
             let target = lead.target().unwrap_or_default();
             let types = led_to(about.rtype);
-            let missing = types.map(|rtype| !self.cache.is_answered(now, target, rtype));
+            // What a user asks too is left to that question.
+            let missing =
+                types.map(|rtype| !self.cache.is_answered(now, target, rtype) && !self.questions.asks(target, rtype));
             let enough = about.rtype == Rtype::SRV && about.tries() >= TRIES_FOR_MORE && missing.contains(&false);
             if enough || !missing.contains(&true) || !is_local(&from_wire(target)) {
                 lead.change(|about| about.rest());
                 continue;
             }
+            let first = writer.is_empty();
             for (rtype, _) in types.into_iter().zip(missing).filter(|(_, missing)| *missing) {
-                if !write(now, cx.stats, &self.cache, writer, target, rtype, false) {
+                let fits = write(now, cx.stats, &self.cache, writer, target, rtype, false);
+                // What does not even fit into a message of its own has to wait for the next try.
+                if !fits && !first {
                     return false;
                 }
             }

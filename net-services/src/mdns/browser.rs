@@ -210,3 +210,6 @@ fn rank_of(rtype: Rtype) -> u8 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

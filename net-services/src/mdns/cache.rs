@@ -243,17 +243,21 @@ impl<'d> Cache<'d> {
             record.change(|about| about.set_used(now));
             record.data().iter().for_each(&mut *visitor);
         };
-        let mut none = true;
+        let mut any = false;
         for dying in [false, true] {
+            // A name has one of these, so a new one is in the place of the old.
+            if any && matches!(rtype, Rtype::SRV | Rtype::TXT) {
+                break;
+            }
             for record in self.iter().filter(|record| record.is(name, rtype)) {
                 let about = record.about();
                 if about.is_live(now) && about.is_dying() == dying {
-                    none = false;
+                    any = true;
                     show(&record);
                 }
             }
         }
-        if none {
+        if !any {
             let denial =
                 |record: &Cached<'_>| record.denies(rtype) && record.is_named(name) && record.about().is_live(now);
             self.iter().find(denial).iter().for_each(show);

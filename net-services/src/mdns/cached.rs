@@ -79,10 +79,9 @@ pub(super) struct About {
     suspect: u16,
     /// When what it leads to is to be looked for, in tenths of a second.
     follow: u16,
-    /// How often that has been asked for.
-    tries: u8,
-    /// How often the record itself has been asked for again.
-    refreshes: u8,
+    /// How often that has been asked for, up to 15; and in the upper half, how often the record itself has been asked for
+    /// again.
+    counts: u8,
     /// A random number, for both.
     jitter: u8,
     flags: u8,
@@ -100,8 +99,7 @@ impl About {
             used: 0,
             suspect: NEVER,
             follow: NEVER,
-            tries: 0,
-            refreshes: 0,
+            counts: 0,
             jitter: 0,
             flags: 0,
             name_length: 0,
@@ -116,7 +114,7 @@ impl About {
         self.lifetime = u32::from(self.ttl) * 1000;
         self.used = 0;
         self.suspect = NEVER;
-        self.refreshes = 0;
+        self.set_refreshes(0);
         self.jitter = random.next_u64() as u8;
         self.set(DYING, false);
         self.set(UNIQUE, unique);
@@ -126,10 +124,10 @@ impl About {
     pub(super) fn renew(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) -> bool {
         let (age, was_dying) = (self.age(now), self.is_dying());
         if was_dying {
-            self.tries = 0;
+            self.set_tries(0);
         } else if age > self.ttl_millis() / 2 {
             // After a long time, what it leads to deserves some tries again.
-            self.tries /= 2;
+            self.set_tries(self.tries() / 2);
         }
         self.follow = match self.follow {
             NEVER => NEVER,
@@ -146,6 +144,23 @@ impl About {
 
     fn set(&mut self, flag: u8, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// How often what it leads to has been asked for.
+    pub(super) fn tries(&self) -> u8 {
+        self.counts & 15
+    }
+
+    fn set_tries(&mut self, tries: u8) {
+        self.counts = self.counts & !15 | tries.min(15);
+    }
+
+    fn refreshes(&self) -> u8 {
+        self.counts >> 4
+    }
+
+    fn set_refreshes(&mut self, refreshes: u8) {
+        self.counts = self.tries() | refreshes.min(15) << 4;
     }
 
     /// Milliseconds since it came.
@@ -193,10 +208,10 @@ impl About {
         self.has(UNIQUE)
     }
 
-    /// It came more than a second ago, so it is none of the records that one host now tells in several messages (RFC 6762
+    /// It came a second ago or more, so it is none of the records that one host now tells in several messages (RFC 6762
     /// section 10.2).
     pub(super) fn is_old(&self, now: Instant) -> bool {
-        self.age(now) > GRACE.as_millis()
+        self.age(now) >= GRACE.as_millis()
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
@@ -258,8 +273,8 @@ impl About {
     }
 
     fn refresh_age(&self) -> Option<u64> {
-        let asks = self.is_wanted() && !self.is_dying() && self.refreshes < REFRESHES && self.rtype != Rtype::NSEC;
-        asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u64::from(self.refreshes)) / 100)
+        let asks = self.is_wanted() && !self.is_dying() && self.refreshes() < REFRESHES && self.rtype != Rtype::NSEC;
+        asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u64::from(self.refreshes())) / 100)
     }
 
     /// Whether it may be asked for again.
@@ -278,16 +293,16 @@ impl About {
         self.jitter = random.next_u64() as u8;
         // Where a twentieth of the TTL is less than a second, some are left out: nothing is asked twice within a second.
         let soon = self.age(now) + 1000;
-        self.refreshes += 1;
+        self.set_refreshes(self.refreshes() + 1);
         while self.refresh_age().is_some_and(|age| age < soon) {
-            self.refreshes += 1;
+            self.set_refreshes(self.refreshes() + 1);
         }
     }
 
     /// Looks for what it leads to; how soon depends on how often it has done so.
     pub(super) fn seek(&mut self, now: Instant) {
         if self.follow == NEVER {
-            self.follow = tenths(self.age(now).saturating_add(interval(self.tries).as_millis()));
+            self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis()));
         }
     }
 
@@ -299,24 +314,20 @@ impl About {
     /// What it leads to is not wanted.
     pub(super) fn leave(&mut self) {
         self.follow = NEVER;
-        self.tries = 0;
-    }
-
-    pub(super) fn tries(&self) -> u8 {
-        self.tries
+        self.set_tries(0);
     }
 
     /// What it leads to has been asked for.
     pub(super) fn followed(&mut self, now: Instant, random: &mut Random) {
-        self.tries = self.tries.saturating_add(1);
+        self.set_tries(self.tries() + 1);
         // Rounded up, so that the interval is not shorter than it should be.
-        self.follow = tenths(self.age(now).saturating_add(interval(self.tries).as_millis() + 99));
+        self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis() + 99));
         self.jitter = random.next_u64() as u8;
     }
 
     /// It is to be looked for anew, as if the record had just come.
     pub(super) fn start_over(&mut self) {
-        self.tries = 0;
+        self.set_tries(0);
         self.follow = NEVER;
     }
 

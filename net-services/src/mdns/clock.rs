@@ -46,6 +46,11 @@ impl Millis {
     pub(super) fn min(self, other: Self) -> Self {
         if self.since(other) <= 0 { self } else { other }
     }
+
+    /// The later one.
+    pub(super) fn max(self, other: Self) -> Self {
+        if self.since(other) >= 0 { self } else { other }
+    }
 }
 
 /// The last time that something was done, if ever.

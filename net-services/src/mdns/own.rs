@@ -237,18 +237,21 @@ impl<'d> Own<'d> {
         }
     }
 
-    /// Whether something else of this device has that name: a host if there is no `service_type`.
+    /// Whether it has that name: a host if there is no `service_type`.
+    pub(super) fn is_named(&self, owner: Owner, label: &str, service_type: Option<&[u8]>) -> bool {
+        let is_of_type = match (self.parts(owner), service_type) {
+            (Some(parts), Some(wanted)) => parts.service_type.eq_ignore_ascii_case(wanted),
+            (parts, wanted) => parts.is_none() && wanted.is_none(),
+        };
+        is_of_type && self.label(owner).eq_ignore_ascii_case(label)
+    }
+
+    /// Whether something of this device, leaving out `but`, has that name, and keeps it.
     pub(super) fn is_taken(&self, label: &str, service_type: Option<&[u8]>, but: Option<Owner>) -> bool {
         self.owners().any(|owner| {
-            let of_type = self.parts(owner).map(|parts| parts.service_type);
-            let same_type = match (of_type, service_type) {
-                (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-                (a, b) => a.is_none() && b.is_none(),
-            };
             Some(owner) != but
-                && same_type
                 && !self.claim(owner).is_some_and(|claim| claim.forget)
-                && self.label(owner).eq_ignore_ascii_case(label)
+                && self.is_named(owner, label, service_type)
         })
     }
 
@@ -256,18 +259,6 @@ impl<'d> Own<'d> {
     pub(super) fn is_another(&self, owner: Owner) -> bool {
         let service_type = self.parts(owner).map(|parts| parts.service_type);
         self.is_taken(&self.label(owner), service_type, Some(owner))
-    }
-
-    /// Whether it is a name that is being withdrawn, and belongs to that entry too.
-    pub(super) fn is_same_name(&self, owner: Owner, entry: &Entry, bytes: &[&[u8]]) -> bool {
-        let [base, service_type, ..] = bytes else { return false };
-        let style = if entry.service.is_some() { Style::Service } else { Style::Host };
-        let label = numbered::join(core::str::from_utf8(base).unwrap_or_default(), entry.number, style);
-        let same_type = match self.parts(owner) {
-            Some(parts) => entry.service.is_some() && parts.service_type.eq_ignore_ascii_case(service_type),
-            None => entry.service.is_none(),
-        };
-        same_type && self.label(owner).eq_ignore_ascii_case(&label)
     }
 
     /// Gives it the next name that nothing else of this device has.

@@ -89,6 +89,15 @@ impl Pending {
         self.bits().filter(|(_, reply)| reply.way == Way::Multicast).fold(0, |all, (bit, _)| all | bit)
     }
 
+    /// Whether a record that belongs to these replies is multicast by then, whatever its querier knows.
+    pub(super) fn is_multicast_by(&self, replies: Replies, by: Millis) -> bool {
+        let sure = |(bit, reply): (Replies, &Reply)| {
+            bit & replies != 0 && reply.way == Way::Multicast && !reply.held && by.since(reply.due) >= 0
+        };
+        let unasked = self.unasked.is_some_and(|due| by.since(due) >= 0);
+        (replies & UNASKED != 0 && unasked) || self.bits().any(sure)
+    }
+
     /// Makes room for a reply.
     pub(super) fn open(&mut self, unicast: bool, waiting: &Waiting) -> Replies {
         let Waiting { from, due, held, defends } = *waiting;

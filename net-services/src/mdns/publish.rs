@@ -56,7 +56,10 @@ impl Responder<'_> {
             return Err(MdnsError::Duplicate);
         }
         self.name_unnamed(label)?;
-        self.retire_host(cx);
+        self.forget_leaving(label, None);
+        if !self.own.label(Owner::Host).eq_ignore_ascii_case(label) {
+            self.retire_host(cx);
+        }
         let (base, number) = numbered::split(label, Style::Host);
         let host = &mut self.own.host;
         (host.base, host.number) = (types::label(base), number);
@@ -138,6 +141,7 @@ impl Responder<'_> {
         if self.own.is_taken(&label, Some(type_bytes), None) {
             return Err(MdnsError::Duplicate);
         }
+        self.forget_leaving(&label, Some(type_bytes));
         let (base, number) = numbered::split(&label, Style::Service);
         let id = self.next_id();
         let Service { port, priority, weight, .. } = *service;
@@ -167,6 +171,7 @@ impl Responder<'_> {
         if self.own.is_taken(label, None, None) {
             return Err(MdnsError::Duplicate);
         }
+        self.forget_leaving(label, None);
         let is_first = |(i, address): &(usize, &IpAddr)| !addresses.iter().take(*i).any(|earlier| earlier == *address);
         let bytes = address_bytes(addresses.iter().enumerate().filter(is_first).map(|(_, address)| *address))?;
         let (base, number) = numbered::split(label, Style::Host);
@@ -178,9 +183,7 @@ impl Responder<'_> {
     /// Adds an entry and has it probed.
     fn insert(&mut self, cx: &mut Context<'_>, entry: Entry, bytes: &[&[u8]]) -> Result<(), MdnsError> {
         let length = bytes.iter().map(|part| part.len()).sum();
-        // What is being withdrawn gives way: if it is the same name, its records are true again; if there is no other room,
-        // when others have been told once.
-        self.forget_same(&entry, bytes);
+        // What is being withdrawn, and others have been told once, gives way.
         while !self.own.entries.has_room(length) {
             let is_told = |(old, _): (&Entry, &[u8])| old.claim.forget && old.claim.sent > 0;
             let index = self.own.entries.iter().position(is_told).ok_or(MdnsError::Full)?;
@@ -193,10 +196,12 @@ impl Responder<'_> {
         Ok(())
     }
 
-    fn forget_same(&mut self, entry: &Entry, bytes: &[&[u8]]) {
+    /// Forgets what is being withdrawn under a name that is published again: its records are true again.
+    fn forget_leaving(&mut self, label: &str, service_type: Option<&[u8]>) {
         for index in (0..self.own.entries.len()).rev() {
             let owner = Owner::Entry(index);
-            if self.own.claim(owner).is_some_and(|claim| claim.forget) && self.own.is_same_name(owner, entry, bytes) {
+            if self.own.claim(owner).is_some_and(|claim| claim.forget) && self.own.is_named(owner, label, service_type)
+            {
                 self.own.entries.remove(index);
             }
         }

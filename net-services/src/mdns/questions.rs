@@ -79,10 +79,6 @@ impl<'d> Questions<'d> {
         Self { entries, numbers: 0 }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
-        self.entries.iter()
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut Entry, &[u8])> {
         self.entries.iter_mut()
     }
@@ -169,6 +165,11 @@ impl<'d> Questions<'d> {
             }
         }
         interest
+    }
+
+    /// Whether there is exactly that question.
+    pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
     }
 
     /// Asks all as at their start.

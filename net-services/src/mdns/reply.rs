@@ -66,10 +66,11 @@ impl Responder<'_> {
         if let Some(mut writer) = Writer::response(buffer, reply.id)
             && writer.question_of_class(&by_ref(&reply.name), reply.rtype, reply.class)
         {
-            if !self.write_answers(cx, &mut writer, &selection) {
+            if self.write_answers(cx, &mut writer, &selection) {
+                self.write_additional(cx, &mut writer, &selection);
+            } else {
                 writer.set_truncated();
             }
-            self.write_additional(cx, &mut writer, &selection);
             length = Some(writer.len());
         }
         self.has_written(cx, &selection);

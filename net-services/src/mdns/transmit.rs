@@ -51,7 +51,6 @@ impl Responder<'_> {
             let Some(claim) = self.own.claim(owner).filter(|claim| claim.is_due(cx.now)) else { continue };
             match claim.phase {
                 Phase::Probing if claim.sent >= PROBES => self.take_name(cx, owner),
-                Phase::Announcing => {}
                 Phase::Leaving if claim.sent < GOODBYES => {
                     self.mark_unasked(cx, owner, Extent::All);
                     if let Some(claim) = self.own.claim_mut(owner) {
@@ -145,8 +144,7 @@ impl Responder<'_> {
         if selection.to == To::All && selection.replies & UNASKED != 0 {
             self.write_former(cx, &mut writer);
         }
-        self.write_answers(cx, &mut writer, selection);
-        if !writer.is_empty() {
+        if self.write_answers(cx, &mut writer, selection) {
             self.write_additional(cx, &mut writer, selection);
         }
         self.has_written(cx, selection);

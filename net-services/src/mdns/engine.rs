@@ -147,7 +147,7 @@ impl<'d> Engine<'d> {
         let before = core::mem::replace(&mut self.network, network);
         let (responder, browser, mut context) = self.parts(now);
         responder.network_changed(&mut context, &before);
-        browser.network_changed(&mut context, &before);
+        browser.network_changed(&mut context);
     }
 
     /// Begins anew, as if the link had just come up: for a device that has slept, and may have missed what others said.
@@ -155,7 +155,7 @@ impl<'d> Engine<'d> {
         let (responder, browser, mut context) = self.parts(now);
         let down = Network::default();
         responder.network_changed(&mut context, &down);
-        browser.network_changed(&mut context, &down);
+        browser.network_changed(&mut context);
     }
 
     /// Takes a datagram: the first `length` bytes of `buffer`. A reply that is due at once is composed in the same buffer,
@@ -170,8 +170,8 @@ impl<'d> Engine<'d> {
             let on_link = self.network.is_on_link(arrival.from.ip());
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
-                responder.handle_response(&mut context, &message);
-                browser.handle_response(&mut context, &message, arrival.is_multicast());
+                responder.handle_response(&mut context, &message, arrival.is_multicast());
+                browser.handle_response(&mut context, &message);
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
@@ -247,7 +247,8 @@ impl<'d> Engine<'d> {
         [browser, responder].into_iter().flatten().min()
     }
 
-    /// Withdraws all that is published: goodbyes are due at once (M-12), and it is forgotten when they have been taken.
+    /// Withdraws all that is published: goodbyes are due at once, and again a second later (M-12). Nothing is forgotten:
+    /// when the link comes up the next time, or at [`restart`](Self::restart), all is published again.
     pub fn shut_down(&mut self, now: Instant) {
         let (responder, _, mut context) = self.parts(now);
         responder.shut_down(&mut context);
@@ -261,6 +262,12 @@ impl<'d> Engine<'d> {
     /// The network did not take a datagram.
     pub fn count_send_error(&mut self) {
         self.stats.send_errors = self.stats.send_errors.wrapping_add(1);
+    }
+
+    /// Tells the addresses of this device's other interfaces, at most 8, if they may be on the same link: when another
+    /// engine announces them there under the same host name, that is no conflict.
+    pub fn set_siblings(&mut self, addresses: &[IpAddr]) {
+        self.responder.set_siblings(addresses);
     }
 
     /// What has been done so far.
@@ -380,7 +387,14 @@ impl<'d> Engine<'d> {
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         self.responder.visit(&self.network, name, rtype, visitor);
-        self.browser.visit(now, name, rtype, visitor);
+        // What this device itself has told may have come back to it.
+        self.browser.visit(now, name, rtype, &mut |data| {
+            let mut own = false;
+            self.responder.visit(&self.network, name, rtype, &mut |ours| own |= ours.is_same(data));
+            if !own {
+                visitor(data);
+            }
+        });
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows may have changed.

@@ -6,7 +6,7 @@ use domain::base::message::Section;
 use domain::base::message_builder::StaticCompressor;
 use domain::base::question::ComposeQuestion as _;
 use domain::base::record::ComposeRecord as _;
-use domain::base::{Message, Rtype};
+use domain::base::{Message, Rtype, ToName as _};
 use domain::dep::octseq::{OctetsBuilder as _, Truncate as _};
 use net_core::dns::SliceComposer;
 
@@ -76,6 +76,12 @@ impl<'m> Incoming<'m> {
         })
     }
 
+    /// The class of the first question of class IN or ANY, without its top bit.
+    pub(super) fn first_class(&self) -> u16 {
+        let mut classes = self.0.question().map_while(Result::ok).map(|question| question.qclass().to_int() & !TOP_BIT);
+        classes.find(|class| [Class::IN, Class::ANY].contains(&Class::from_int(*class))).unwrap_or(Class::IN.to_int())
+    }
+
     /// The records of all sections, up to the first whose frame is broken. Those of other classes, and those whose data
     /// cannot be read, are left out: the others still count.
     pub(super) fn records(&self) -> impl Iterator<Item = (Section, Record<'m>)> + use<'m> {
@@ -134,11 +140,22 @@ impl<'b> Writer<'b> {
         self.target.as_slice().len()
     }
 
+    /// Whether it asks that already.
+    pub(super) fn asks(&self, question: &Question<'_>) -> bool {
+        let same = |other: Question<'_>| other.rtype == question.rtype && other.name.name_eq(&question.name);
+        Incoming::read(self.target.as_slice()).is_some_and(|message| message.questions().any(same))
+    }
+
     /// Adds a question. `false`: it does not fit.
     pub(super) fn question(&mut self, question: &Question<'_>) -> bool {
-        let class = Class::from_int(Class::IN.to_int() | if question.unicast { TOP_BIT } else { 0 });
+        let class = Class::IN.to_int() | if question.unicast { TOP_BIT } else { 0 };
+        self.question_of_class(&question.name, question.rtype, class)
+    }
+
+    /// Adds a question of some class. `false`: it does not fit.
+    pub(super) fn question_of_class(&mut self, name: &NameRef<'_>, rtype: Rtype, class: u16) -> bool {
         let before = self.len();
-        let written = (question.name, question.rtype, class).compose_question(&mut self.target);
+        let written = (*name, rtype, Class::from_int(class)).compose_question(&mut self.target);
         let counted = written.is_ok() && self.header().counts_mut().inc_qdcount().is_ok();
         self.keep(counted, before)
     }
@@ -214,6 +231,8 @@ mod tests {
         let mut buffer = [0; 12 + 15 + 4 + 20];
         let mut writer = Writer::query(&mut buffer).unwrap();
         assert!(writer.question(&Question { name, rtype: Rtype::A, unicast: true }));
+        assert!(writer.asks(&Question { name, rtype: Rtype::A, unicast: false }));
+        assert!(!writer.asks(&Question { name, rtype: Rtype::AAAA, unicast: true }));
         let before = writer.len();
         assert!(
             !writer.record(Section::Answer, &Record { name, flush: false, ttl: 1, data: Data::Txt(b"\x09123456789") })

@@ -71,24 +71,43 @@
 //!
 //! What of the RFCs is done, section by section, is in the README of this crate.
 
+mod answer;
+mod asking;
 mod browse;
 mod browser;
 mod cache;
+mod cached;
+mod claim;
+mod clock;
 mod config;
+mod conflict;
 mod data;
 mod engine;
 mod error;
+mod interest;
 mod local_names;
 mod lookup;
+mod marks;
 mod message;
 mod name;
 mod network;
+mod numbered;
+mod observing;
 mod own;
+mod pending;
 mod pool;
+mod probe;
+mod publish;
 mod questions;
 mod random;
+mod reply;
 mod responder;
 mod service;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod transmit;
 mod txt;
 mod types;
 

@@ -100,6 +100,22 @@ impl<'d, T> Pool<'d, T> {
         Some(removed.about)
     }
 
+    /// Removes all items for which `keep` is false, in one go.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T, &[u8]) -> bool) {
+        let bytes = &mut *self.bytes;
+        let mut end = 0;
+        self.slots.retain_mut(|slot| {
+            let stays = keep(&slot.about, bytes_of(bytes, slot));
+            if stays {
+                let start = slot.start as usize;
+                bytes.copy_within(start..start + usize::from(slot.length), end);
+                slot.start = end as u32;
+                end += usize::from(slot.length);
+            }
+            stays
+        });
+    }
+
     /// Gives an item other bytes, in its place in the order. `false`, and nothing is changed, when they do not fit.
     pub(super) fn replace(&mut self, index: usize, parts: &[&[u8]]) -> bool {
         let used = self.used();
@@ -120,6 +136,30 @@ impl<'d, T> Pool<'d, T> {
                 room.copy_from_slice(part);
             }
             at += part.len();
+        }
+        true
+    }
+
+    /// Replaces the bytes of an item between `from` and `to`. `false`, and nothing is changed, when they do not fit.
+    pub(super) fn splice(&mut self, index: usize, from: usize, to: usize, with: &[u8]) -> bool {
+        let used = self.used();
+        let Some(slot) = self.slots.get_mut(index) else { return false };
+        let old = usize::from(slot.length);
+        if from > to || to > old {
+            return false;
+        }
+        let length = old - (to - from) + with.len();
+        if length > u16::MAX.into() || used - old + length > self.bytes.len() {
+            return false;
+        }
+        let start = slot.start as usize;
+        slot.length = length as u16;
+        self.bytes.copy_within(start + to..used, start + from + with.len());
+        for slot in self.slots.iter_mut().skip(index + 1) {
+            slot.start = (slot.start as usize - old + length) as u32;
+        }
+        if let Some(room) = self.bytes.get_mut(start + from..start + from + with.len()) {
+            room.copy_from_slice(with);
         }
         true
     }
@@ -159,6 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn several_can_be_removed_at_once() {
+        let mut slots = heapless::Vec::<_, 4>::new();
+        let mut bytes = [0; 10];
+        let mut pool = Pool::new(&mut slots, &mut bytes);
+        assert!(
+            pool.push('a', &[b"12"])
+                && pool.push('b', &[b"345"])
+                && pool.push('c', &[b"6"])
+                && pool.push('d', &[b"7890"])
+        );
+        pool.retain(|about, bytes| *about != 'a' && bytes != b"6");
+        assert_eq!(contents(&pool), [('b', b"345".to_vec()), ('d', b"7890".to_vec())]);
+        assert!(pool.push('e', &[b"abc"]) && !pool.push('f', &[b"d"]));
+        pool.retain(|_, _| false);
+        assert!(pool.len() == 0 && pool.push('g', &[b"0123456789"]));
+    }
+
+    #[test]
     fn bytes_can_be_replaced_by_more_and_by_fewer() {
         let mut slots = heapless::Vec::<_, 3>::new();
         let mut bytes = [0; 8];
@@ -173,5 +231,19 @@ mod tests {
             (*about, bytes[0]) = ('d', b'9');
         }
         assert_eq!(pool.get(2), Some((&'d', &b"9"[..])));
+    }
+
+    #[test]
+    fn bytes_within_an_item_can_be_replaced() {
+        let mut slots = heapless::Vec::<_, 2>::new();
+        let mut bytes = [0; 8];
+        let mut pool = Pool::new(&mut slots, &mut bytes);
+        assert!(pool.push('a', &[b"123"]) && pool.push('b', &[b"45"]));
+        assert!(pool.splice(0, 1, 2, b"xyz"));
+        assert_eq!(contents(&pool), [('a', b"1xyz3".to_vec()), ('b', b"45".to_vec())]);
+        assert!(pool.splice(1, 2, 2, b"6") && !pool.splice(1, 0, 0, b"7"), "full");
+        assert!(!pool.splice(0, 2, 1, b"") && !pool.splice(0, 0, 6, b"") && !pool.splice(2, 0, 0, b""));
+        assert!(pool.splice(0, 0, 5, b""));
+        assert_eq!(contents(&pool), [('a', b"".to_vec()), ('b', b"456".to_vec())]);
     }
 }

@@ -1,126 +1,270 @@
 //! The responder: publishes names, defends them, answers.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use domain::base::Rtype;
-use net_core::time::Instant;
+use heapless::Vec;
+use net_core::limits::ADDRESSES;
+use net_core::time::{Duration, Instant};
 
+use super::claim::{Claim, Extent};
+use super::clock::{LastTime, Millis};
 use super::data::Data;
-use super::engine::{Context, Query, Transmit};
-use super::message::Incoming;
+use super::engine::Context;
+use super::marks::Marks;
 use super::name::NameRef;
 use super::network::Network;
-use super::own::Entry;
+use super::own::{Entry, Names, Own, Owner};
+use super::pending::Pending;
 use super::pool::Pool;
-use super::{Event, HostId, Label, MdnsError, Service, ServiceId};
+use super::{Event, HostId, Label, ServiceId};
 
-/// A reply that is to be composed at once, where its query lies.
-pub(super) struct Reply {
-    pub(super) to: SocketAddr,
+/// Addresses of the device's other interfaces that are remembered. Of more than these a conflict may be seen where none is.
+const SIBLINGS: usize = 8;
+/// Addresses that are remembered when the interface loses them; of more, the one longest gone is forgotten.
+const FORMER: usize = 4;
+/// A name joins those that wait to be probed if they do not wait for longer than names usually do.
+const JOIN: Duration = Duration::from_millis(250);
+
+/// An address that the interface has lost.
+#[derive(Debug)]
+pub(super) struct Former {
+    pub(super) address: IpAddr,
+    pub(super) since: LastTime,
+    /// Others are to be told.
+    pub(super) goodbye: bool,
 }
 
 /// All that this device publishes on one interface.
 pub(super) struct Responder<'d> {
-    entries: Pool<'d, Entry>,
+    pub(super) own: Own<'d>,
+    pub(super) pending: Pending,
+    pub(super) former: Vec<Former, FORMER>,
+    /// Digests of the addresses of other interfaces.
+    pub(super) siblings: Vec<u32, SIBLINGS>,
+    /// When something was done last: from then on, times are told.
+    pub(super) looked_at: Instant,
+    pub(super) last_id: u16,
+    generation: u32,
+    /// All is withdrawn until the link comes up the next time.
+    shut_down: bool,
 }
 
 impl<'d> Responder<'d> {
     pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
-        Self { entries }
+        Self {
+            own: Own::new(entries),
+            pending: Pending::new(),
+            former: Vec::new(),
+            siblings: Vec::new(),
+            looked_at: Instant::MIN,
+            last_id: 0,
+            generation: 0,
+            shut_down: false,
+        }
     }
 
-    pub(super) fn network_changed(&mut self, _cx: &mut Context<'_>, _before: &Network) {}
-
-    pub(super) fn handle_query(&mut self, _cx: &mut Context<'_>, _query: &Query<'_>) -> Option<Reply> {
-        None
+    /// What [`visit`](Self::visit) shows may have changed.
+    pub(super) fn touch(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
     }
 
-    pub(super) fn write_reply(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _reply: &Reply,
-        _buffer: &mut [u8],
-    ) -> Option<Transmit> {
-        None
+    pub(super) fn set_siblings(&mut self, addresses: &[IpAddr]) {
+        self.siblings = addresses.iter().take(SIBLINGS).map(|address| digest(*address)).collect();
     }
 
-    pub(super) fn handle_response(&mut self, _cx: &mut Context<'_>, _message: &Incoming<'_>) {}
-
-    pub(super) fn poll_transmit(&mut self, _cx: &mut Context<'_>, _buffer: &mut [u8]) -> Option<Transmit> {
-        None
+    /// Follows the interface: publishes all anew when it has come up (M-11).
+    pub(super) fn network_changed(&mut self, cx: &mut Context<'_>, before: &Network) {
+        self.looked_at = cx.now;
+        self.touch();
+        if !cx.network.is_usable() {
+            self.rest();
+        } else if before.is_usable() {
+            self.addresses_changed(cx, before);
+        } else {
+            self.rest();
+            self.shut_down = false;
+            self.former.clear();
+            let due = Claim::first_probe(cx.random, cx.now);
+            for owner in self.own.owners() {
+                self.probe(cx, owner, due);
+            }
+        }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        None
+    /// There is no network: nothing is due, and what was being withdrawn is gone.
+    fn rest(&mut self) {
+        self.pending = Pending::new();
+        for index in (0..self.own.entries.len()).rev() {
+            if self.own.claim(Owner::Entry(index)).is_some_and(|claim| claim.forget) {
+                self.own.entries.remove(index);
+            }
+        }
+        for owner in self.own.owners() {
+            if let Some((claim, marks)) = self.own.state_mut(owner) {
+                claim.rest();
+                *marks = Marks::new();
+            }
+        }
     }
 
-    pub(super) fn shut_down(&mut self, _cx: &mut Context<'_>) {}
+    fn addresses_changed(&mut self, cx: &mut Context<'_>, before: &Network) {
+        let lost = |address: &IpAddr| !cx.network.addresses().any(|own| own == *address);
+        let gained = cx.network.addresses().any(|address| !before.addresses().any(|old| old == address));
+        if !gained && !before.addresses().any(|address| lost(&address)) {
+            return;
+        }
+        let announced = self.own.host.claim.announced;
+        self.former.retain(|former| lost(&former.address));
+        for address in before.addresses().filter(lost) {
+            if self.former.is_full() {
+                self.former.remove(0);
+            }
+            let former = Former { address, since: LastTime::at(cx.now), goodbye: announced };
+            let _ = self.former.push(former); // room was made
+        }
+        // Addresses are known by their numbers, which are others now.
+        self.own.host.marks = Marks::new();
+        if self.own.is_ours(Owner::Host) {
+            self.own.host.claim.announce(Extent::All, cx.now);
+        }
+        if announced {
+            self.pending.send_unasked(Millis::floor(cx.now));
+        }
+    }
+
+    /// Begins to probe for a name, if there is a network and the name is known.
+    pub(super) fn probe(&mut self, cx: &mut Context<'_>, owner: Owner, due: Millis) {
+        let needs_host_name = self.own.about(owner).map_or(owner == Owner::Host, |about| about.host == 0);
+        let is_named = !(needs_host_name && self.own.host.base.is_empty()) && !self.own.label(owner).is_empty();
+        let can = is_named && cx.network.is_usable() && !self.shut_down;
+        self.touch();
+        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        marks.remove_all();
+        if can {
+            claim.probe(due, cx.now);
+        } else {
+            claim.rest();
+        }
+    }
+
+    /// When a new name's first probe is to be sent: with that of others that are waiting, so that one message does.
+    pub(super) fn probe_with_others(&self, cx: &mut Context<'_>) -> Millis {
+        let latest = Millis::ceil(cx.now).plus(JOIN);
+        let waiting = self.own.owners().filter_map(|owner| self.own.claim(owner)?.waits_to_probe());
+        let joined = waiting.reduce(Millis::min).filter(|due| latest.since(*due) >= 0);
+        joined.unwrap_or_else(|| Claim::first_probe(cx.random, cx.now))
+    }
+
+    /// A host has another name than before: its services tell it when it is known to be free.
+    pub(super) fn host_renamed(&mut self, host: Owner) {
+        if self.own.about(host).is_some() {
+            return;
+        }
+        for service in self.own.owners() {
+            let is_on_it = self.own.about(service).is_some_and(|about| self.own.host_of(about) == Some(host));
+            if is_on_it && let Some(claim) = self.own.claim_mut(service) {
+                claim.target_renamed = true;
+            }
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, cx: &mut Context<'_>) {
+        self.looked_at = cx.now;
+        self.touch();
+        self.shut_down = true;
+        for owner in self.own.owners() {
+            self.leave(cx, owner);
+        }
+    }
+
+    /// Withdraws the records of a name.
+    pub(super) fn leave(&mut self, cx: &mut Context<'_>, owner: Owner) {
+        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        if claim.leaves() {
+            return;
+        }
+        *marks = Marks::new();
+        if claim.announced && cx.network.is_usable() {
+            claim.leave(cx.now);
+        } else {
+            claim.rest();
+        }
+    }
 
     pub(super) fn is_shut_down(&self) -> bool {
-        true
-    }
-
-    pub(super) fn set_host_name(&mut self, _cx: &mut Context<'_>, _name: &str) -> Result<(), MdnsError> {
-        Ok(())
+        !self.own.owners().any(|owner| self.own.claim(owner).is_some_and(Claim::leaves))
     }
 
     pub(super) fn host_name(&self) -> Label {
-        Label::new()
+        self.own.label(Owner::Host)
     }
 
-    pub(super) fn publish(&mut self, _cx: &mut Context<'_>, _service: &Service<'_>) -> Result<ServiceId, MdnsError> {
-        Err(MdnsError::Full)
+    pub(super) fn service_name(&self, id: ServiceId) -> Option<Label> {
+        Some(self.own.label(self.own.find(id.0, true)?))
     }
 
-    pub(super) fn service_name(&self, _id: ServiceId) -> Option<Label> {
-        None
+    pub(super) fn is_established(&self, id: ServiceId) -> bool {
+        self.own.find(id.0, true).is_some_and(|owner| self.own.is_ours(owner))
     }
 
-    pub(super) fn is_established(&self, _id: ServiceId) -> bool {
-        false
-    }
-
-    pub(super) fn set_txt(&mut self, _cx: &mut Context<'_>, _id: ServiceId, _txt: &[&str]) -> Result<(), MdnsError> {
-        Err(MdnsError::Unknown)
-    }
-
-    pub(super) fn withdraw(&mut self, _cx: &mut Context<'_>, _id: ServiceId) -> Result<(), MdnsError> {
-        Err(MdnsError::Unknown)
-    }
-
-    pub(super) fn delegate(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _name: &str,
-        _addresses: &[IpAddr],
-    ) -> Result<HostId, MdnsError> {
-        Err(MdnsError::Full)
-    }
-
-    pub(super) fn delegated_name(&self, _id: HostId) -> Option<Label> {
-        None
-    }
-
-    pub(super) fn withdraw_host(&mut self, _cx: &mut Context<'_>, _id: HostId) -> Result<(), MdnsError> {
-        Err(MdnsError::Unknown)
+    pub(super) fn delegated_name(&self, id: HostId) -> Option<Label> {
+        Some(self.own.label(self.own.find(id.0, false)?))
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
+        for owner in self.own.owners() {
+            let id = self.own.id(owner);
+            let is_service = self.own.about(owner).is_some();
+            let Some(claim) = self.own.claim_mut(owner) else { continue };
+            let renamed = core::mem::take(&mut claim.renamed);
+            if !renamed && !core::mem::take(&mut claim.established) {
+                continue;
+            }
+            return Some(match (owner, is_service, renamed) {
+                (Owner::Host, _, true) => Event::HostRenamed,
+                (Owner::Host, _, false) => Event::HostEstablished,
+                (Owner::Entry(_), true, true) => Event::ServiceRenamed(ServiceId(id)),
+                (Owner::Entry(_), true, false) => Event::ServiceEstablished(ServiceId(id)),
+                (Owner::Entry(_), false, true) => Event::DelegateRenamed(HostId(id)),
+                (Owner::Entry(_), false, false) => Event::DelegateEstablished(HostId(id)),
+            });
+        }
         None
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows has changed.
     pub(super) fn generation(&self) -> u32 {
-        self.entries.len() as u32
+        self.generation
     }
 
     /// Shows own records that are established.
     pub(super) fn visit(
         &self,
-        _network: &Network,
-        _name: &NameRef<'_>,
-        _rtype: Rtype,
-        _visitor: &mut dyn FnMut(&Data<'_>),
+        network: &Network,
+        name: &NameRef<'_>,
+        rtype: Rtype,
+        visitor: &mut dyn FnMut(&Data<'_>),
     ) {
+        let mut names = Names::new();
+        for owner in self.own.owners().filter(|owner| self.own.is_ours(*owner)) {
+            let set = self.own.answers(network, owner, name, rtype);
+            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+                if let Some(record) = self.own.record(network, owner, kind, &mut names) {
+                    visitor(&record.data);
+                }
+            }
+        }
     }
 }
+
+/// An address in four bytes (FNV-1a). That two of a device have the same is not worth caring about.
+pub(super) fn digest(address: IpAddr) -> u32 {
+    let add = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    match address {
+        IpAddr::V4(v4) => v4.octets().iter().fold(0x811c_9dc5, add),
+        IpAddr::V6(v6) => v6.octets().iter().fold(0x811c_9dc5, add),
+    }
+}
+
+const _: () = assert!(ADDRESSES <= 8, "a set of kinds has 32 bits");

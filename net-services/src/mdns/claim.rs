@@ -1,0 +1,193 @@
+//! Claims: how far this device has come with a name that is to be its own (RFC 6762 sections 8 and 9).
+
+use net_core::time::{Duration, Instant};
+
+use super::clock::Millis;
+use super::random::Random;
+
+/// Probes before a name is taken (section 8.1).
+pub(super) const PROBES: u8 = 3;
+/// Between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// The first probe comes at random within so many milliseconds.
+const PROBE_DELAY: u32 = 250;
+/// Whoever loses to another host that probes for the same name waits that long (section 8.2).
+const DEFER: Duration = Duration::from_secs(1);
+/// Announcements, the second 1 s after the first, then at doubled intervals: 2 to 8 (section 8.3).
+pub(super) const ANNOUNCEMENTS: u8 = 2;
+const _: () = assert!(ANNOUNCEMENTS >= 2 && ANNOUNCEMENTS <= 8);
+/// Goodbyes, 1 s apart: the first may get lost.
+pub(super) const GOODBYES: u8 = 2;
+/// Between the first two announcements, and between goodbyes.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// So many conflicts, with less than [`CALM`] between one and the next, and probing becomes slow until it succeeds.
+const MANY_CONFLICTS: u8 = 15;
+const CALM: i32 = 10_000;
+/// How long it then waits before each attempt.
+const SLOW: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// There is no network, or a name is missing.
+    Idle,
+    Probing,
+    Announcing,
+    Established,
+    /// Goodbyes are being sent.
+    Leaving,
+}
+
+/// What of a name's records is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// TXT data has changed.
+    Txt,
+    /// The host that SRV tells has another name.
+    Srv,
+}
+
+/// The state of a name, and of the records that belong to it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) phase: Phase,
+    /// Probes, announcements or goodbyes that have been sent in this phase.
+    pub(super) sent: u8,
+    conflicts: u8,
+    /// Others may know records under this name.
+    pub(super) announced: bool,
+    /// It is to be removed when it has left.
+    pub(super) forget: bool,
+    /// A service: its host has another name, which is to be announced when that is known to be free.
+    pub(super) target_renamed: bool,
+    /// What is being announced.
+    pub(super) extent: Extent,
+    /// While a response is being read: it contradicts what is claimed.
+    pub(super) in_conflict: bool,
+    /// To be told: it has another name.
+    pub(super) renamed: bool,
+    /// To be told: the name is ours.
+    pub(super) established: bool,
+    /// When the next step is due. Not in [`Phase::Idle`] and [`Phase::Established`].
+    due: Millis,
+    last_conflict: Millis,
+}
+
+impl Claim {
+    pub(super) const fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            sent: 0,
+            conflicts: 0,
+            announced: false,
+            forget: false,
+            target_renamed: false,
+            extent: Extent::All,
+            in_conflict: false,
+            renamed: false,
+            established: false,
+            due: Millis::START,
+            last_conflict: Millis::START,
+        }
+    }
+
+    /// Whether queries are answered with its records.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.phase, Phase::Announcing | Phase::Established)
+    }
+
+    pub(super) fn leaves(&self) -> bool {
+        self.phase == Phase::Leaving
+    }
+
+    pub(super) fn due(&self) -> Option<Millis> {
+        (!matches!(self.phase, Phase::Idle | Phase::Established)).then_some(self.due)
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due.has_come(now))
+    }
+
+    fn enter(&mut self, phase: Phase, due: Millis) {
+        (self.phase, self.sent, self.due) = (phase, 0, due);
+    }
+
+    /// There is nothing to do: no network.
+    pub(super) fn rest(&mut self) {
+        self.enter(Phase::Idle, Millis::START);
+    }
+
+    /// When probing that begins now is to send its first probe.
+    pub(super) fn first_probe(random: &mut Random, now: Instant) -> Millis {
+        Millis::ceil(now).plus(random.millis(0, PROBE_DELAY))
+    }
+
+    /// Begins to probe; at `due`, or later if there were too many conflicts.
+    pub(super) fn probe(&mut self, due: Millis, now: Instant) {
+        let slow = Millis::ceil(now).plus(SLOW);
+        let due = if self.conflicts >= MANY_CONFLICTS && due.since(slow) < 0 { slow } else { due };
+        self.established = false;
+        self.enter(Phase::Probing, due);
+    }
+
+    /// Waiting for its first probe: others may join it.
+    pub(super) fn waits_to_probe(&self) -> Option<Millis> {
+        (self.phase == Phase::Probing && self.sent == 0 && self.conflicts == 0).then_some(self.due)
+    }
+
+    /// A probe has been sent.
+    pub(super) fn has_probed(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_add(1);
+        self.due = Millis::ceil(now).plus(PROBE_INTERVAL);
+    }
+
+    /// Another host probes for the name too, and has precedence.
+    pub(super) fn defer(&mut self, now: Instant) {
+        self.probe(Millis::ceil(now).plus(DEFER), now);
+    }
+
+    /// Another host was found to have the name. (M-7)
+    pub(super) fn count_conflict(&mut self, now: Instant) {
+        let now = Millis::floor(now);
+        let calm = !(0..CALM).contains(&now.since(self.last_conflict));
+        if calm && self.conflicts < MANY_CONFLICTS {
+            self.conflicts = 0;
+        }
+        self.conflicts = self.conflicts.saturating_add(1);
+        self.last_conflict = now;
+    }
+
+    /// The name is ours, or records have changed: they are to be announced.
+    pub(super) fn announce(&mut self, extent: Extent, now: Instant) {
+        let unfinished = self.phase == Phase::Announcing && self.extent != extent;
+        self.extent = if unfinished { Extent::All } else { extent };
+        self.enter(Phase::Announcing, Millis::floor(now));
+    }
+
+    /// An announcement is on its way.
+    pub(super) fn has_announced(&mut self, now: Instant) {
+        self.announced = true;
+        self.sent = self.sent.saturating_add(1);
+        if self.sent >= ANNOUNCEMENTS {
+            self.enter(Phase::Established, Millis::START);
+            self.conflicts = 0;
+            return;
+        }
+        let doubled = INTERVAL * (1 << (self.sent - 1).min(7));
+        self.due = Millis::ceil(now).plus(doubled);
+    }
+
+    /// The records are to be withdrawn.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.extent = Extent::All;
+        self.renamed = false;
+        self.established = false;
+        self.enter(Phase::Leaving, Millis::floor(now));
+    }
+
+    /// A goodbye is on its way.
+    pub(super) fn has_left(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_add(1);
+        self.due = if self.sent >= GOODBYES { Millis::floor(now) } else { Millis::ceil(now).plus(INTERVAL) };
+    }
+}

@@ -1,0 +1,146 @@
+//! Probing: is a name free? (RFC 6762 sections 8.1 and 8.2)
+
+use core::cmp::Ordering;
+use core::net::IpAddr;
+
+use domain::base::message::Section;
+use domain::base::{Rtype, ToName as _};
+use heapless::Vec;
+use net_core::limits::ADDRESSES;
+
+use super::claim::{PROBES, Phase};
+use super::data::Data;
+use super::engine::{Context, Query};
+use super::marks::Kind;
+use super::message::{Question, Record, Writer};
+use super::name::{self, by_ref};
+use super::network::Network;
+use super::own::{NameOf, Names, Own, Owner};
+use super::responder::Responder;
+
+/// Bytes of a record beside its name and data, or of a compressed name with these.
+const RECORD_HEAD: usize = 10;
+/// A compressed name.
+const POINTER: usize = 2;
+
+impl Own<'_> {
+    fn has_probe_due(&self, cx: &Context<'_>, owner: Owner) -> bool {
+        self.claim(owner)
+            .is_some_and(|claim| claim.phase == Phase::Probing && claim.sent < PROBES && claim.is_due(cx.now))
+    }
+
+    /// What it proposes, in the order of section 8.2.
+    fn proposed(&self, network: &Network, owner: Owner) -> Vec<Kind, ADDRESSES> {
+        if self.about(owner).is_some() {
+            return [Kind::Txt, Kind::Srv].into_iter().collect();
+        }
+        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> =
+            self.addresses(network, owner).map(|(number, address)| (address, number)).collect();
+        // IPv4 first, each by its bytes: as the records are ordered.
+        sorted.sort_unstable();
+        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
+    }
+
+    /// Bytes that a question for its name and its proposed records take, at the most.
+    fn probe_length(&self, network: &Network, owner: Owner) -> usize {
+        let mut names = Names::new();
+        let length = |kind: Kind| match self.record(network, owner, kind, &mut names)?.data {
+            Data::Srv { target, .. } => Some(6 + name::copy(&target).as_slice().len()),
+            Data::Txt(bytes) => Some(bytes.len()),
+            _ => Some(16),
+        };
+        let records = self.proposed(network, owner).into_iter().filter_map(length);
+        let name = self.name(network, owner, NameOf::Own).map_or(0, |name| name.as_slice().len());
+        name + 4 + records.map(|data| POINTER + RECORD_HEAD + data).sum::<usize>()
+    }
+
+    /// How its proposed records compare with those of a probe of another host: the greater ones win.
+    fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Ordering {
+        let Some(name) = self.name(network, owner, NameOf::Own) else { return Ordering::Equal };
+        let theirs = || {
+            let proposed = query
+                .message
+                .records()
+                .filter(|(section, record)| *section == Section::Authority && record.name.name_eq(&name));
+            proposed.map(|(_, record)| record.data)
+        };
+        if theirs().next().is_none() {
+            return Ordering::Equal; // it probes for something else
+        }
+        let mut last: Option<Data<'_>> = None;
+        // Theirs come in any order and number: always the least of those that are greater than the last one.
+        let mut next = || {
+            let later = theirs().filter(|data| last.is_none_or(|last| data.order(&last) == Ordering::Greater));
+            last = later.min_by(Data::order);
+            last
+        };
+        let mut names = Names::new();
+        for kind in self.proposed(network, owner) {
+            let Some(theirs) = next() else { return Ordering::Greater };
+            let Some(ours) = self.record(network, owner, kind, &mut names) else { return Ordering::Equal };
+            let order = ours.data.order(&theirs);
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+        if next().is_some() { Ordering::Less } else { Ordering::Equal }
+    }
+}
+
+impl Responder<'_> {
+    /// Composes a probe for all names that are due (M-1 to M-3); gives its length.
+    pub(super) fn write_probe(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Option<usize> {
+        let own = &mut self.own;
+        let size = buffer.len();
+        let mut writer = Writer::query(buffer)?;
+        // All questions stand before all records: those that fit together with their records are chosen first.
+        let mut chosen = 0;
+        let mut length = writer.len();
+        for owner in own.owners() {
+            if own.has_probe_due(cx, owner) {
+                length += own.probe_length(cx.network, owner);
+                if chosen > 0 && length > size {
+                    break;
+                }
+                chosen += 1;
+            }
+        }
+        let is_chosen = |own: &Own<'_>, owner: &Owner| own.has_probe_due(cx, *owner);
+        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
+            let Some(name) = own.name(cx.network, owner, NameOf::Own) else { continue };
+            writer.question(&Question { name: by_ref(&name), rtype: Rtype::ANY, unicast: cx.config.unicast });
+        }
+        let mut names = Names::new();
+        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
+            for kind in own.proposed(cx.network, owner) {
+                if let Some(record) = own.record(cx.network, owner, kind, &mut names) {
+                    writer.record(Section::Authority, &Record { flush: false, ..record });
+                }
+            }
+        }
+        let mut owners = own.owners();
+        while let Some(owner) = owners.next().filter(|_| chosen > 0) {
+            if own.has_probe_due(cx, owner) {
+                chosen -= 1;
+                if let Some(claim) = own.claim_mut(owner) {
+                    claim.has_probed(cx.now);
+                }
+            }
+        }
+        (!writer.is_empty()).then_some(writer.len())
+    }
+
+    /// Another host may probe for a name that is being probed for here (M-5, M-6).
+    pub(super) fn tie_break(&mut self, cx: &mut Context<'_>, query: &Query<'_>) {
+        let own = &mut self.own;
+        for owner in own.owners() {
+            let probes = own.claim(owner).is_some_and(|claim| claim.phase == Phase::Probing);
+            if probes
+                && own.tie_break(cx.network, owner, query) == Ordering::Less
+                && let Some(claim) = own.claim_mut(owner)
+            {
+                claim.defer(cx.now);
+            }
+        }
+    }
+}

@@ -50,10 +50,10 @@ pub(crate) fn main(mut options: Options, what: &args::Mdns) -> u8 {
 async fn run(options: &Options, what: &args::Mdns, signals: Arc<Signals>) -> u8 {
     let opening = async {
         let networks = adapter::open(options, 0).await?;
-        for network in &networks {
-            if let Sockets::Stack(_) = &network.sockets {
-                network.until_ready(Instant::now() + NO_ADDRESS).await;
-            }
+        // Addresses that come later are used too; only the first question is waited with, as long as there are none.
+        let has_own = options.adapters.iter().any(|(_, spec)| !spec.addresses.is_empty());
+        for network in networks.iter().filter(|network| !has_own && matches!(network.sockets, Sockets::Stack(_))) {
+            network.until_ready(Instant::now() + NO_ADDRESS).await;
         }
         Ok::<_, adapter::OpenError>(networks)
     };

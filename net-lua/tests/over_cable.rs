@@ -555,6 +555,40 @@ fn names_are_resolved_by_the_servers_that_a_script_has_set() {
     );
 }
 
+/// Answers A questions for `lamp.local` with 10.0.0.2 as RFC 6762 section 6.7 says, and others not at all.
+async fn mdns_responder(peer: &Rc<dyn Adapter>) {
+    peer.join_group([224, 0, 0, 251].into()).unwrap();
+    let mut socket = peer.bind("0.0.0.0:5353".parse().unwrap()).await.unwrap();
+    let mut buffer = [0; 600];
+    loop {
+        let (length, from) = socket.receive(&mut buffer).await.unwrap();
+        if &buffer[12..length] == b"\x04lamp\x05local\0\0\x01\0\x01" {
+            let mut reply = buffer[..length].to_vec();
+            reply[2..8].copy_from_slice(&[0x84, 0, 0, 1, 0, 1]);
+            reply.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x0a\0\x04\x0a\0\0\x02");
+            socket.send(from, &reply).await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn names_of_the_link_are_resolved_without_a_server() {
+    let world = World::new(lossy(0));
+    let script = "net.dns.resolve('lamp.local', function(sk, ip)
+          print(sk, ip)
+          net.dns.resolve('none.local', print)
+          net.createConnection():connect(80, 'lamp.local', function(s) print('connected', s:getpeer()) s:close() end)
+        end)";
+    let printed = world.run_with(script, async {
+        select(mdns_responder(&world.peer), async {
+            assert_eq!(read_all(&mut *world.answer("10.0.0.2:80").await).await, b"");
+            sleep(6000).await;
+        })
+        .await;
+    });
+    assert_eq!(printed, "nil\t10.0.0.2\nconnected\t80\t10.0.0.2\nnil\tnil\n");
+}
+
 #[test]
 fn r8_a_server_set_by_hand_is_forgotten_when_the_link_goes_down() {
     let world = World::new(lossy(0));

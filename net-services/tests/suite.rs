@@ -87,3 +87,29 @@ fn http_over_embassy_net() {
         });
     }
 }
+
+#[test]
+fn mdns_over_the_stack() {
+    for loss_per_mille in [0, 50] {
+        let quality = Quality { delay: Duration::from_millis(2), loss_per_mille, ..Quality::PERFECT };
+        let (_cable, one, two) = pair(quality, 1);
+        let (a, b) = (one.stack, two.stack);
+        run([one, two], async { service_suite::mdns::all(&a, &b).await });
+    }
+}
+
+#[test]
+fn mdns_over_a_stack_whose_sockets_are_a_fixed_pool() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let (one, two) = (small_host::<1, 1>(&cable, static_config(1)), small_host::<1, 2>(&cable, static_config(2)));
+    let (a, b) = (one.stack, two.stack);
+    run([one, two], async { service_suite::mdns::all(&a, &b).await });
+}
+
+#[test]
+fn mdns_over_embassy_net() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let (one, two) = (devices::device::<1, 2>(&cable, 1), devices::device::<1, 4>(&cable, 2));
+    let (a, b) = (one.net, two.net);
+    devices::run_with([one, two], [], async { service_suite::mdns::all(&a, &b).await });
+}

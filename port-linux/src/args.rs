@@ -1,5 +1,7 @@
 //! The command line of `lunet`, read into what it asks for. Nothing here touches the computer.
 
+mod mdns;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +12,8 @@ use lexopt::{Arg, Parser};
 use net_lua::Role;
 
 use crate::adapter::{AdapterSpec, Link};
+
+pub(crate) use mdns::{Action, Mdns, Publish};
 
 /// What `lunet --help` prints.
 pub(crate) const HELP: &str = include_str!("args/help.txt");
@@ -101,6 +105,8 @@ pub(crate) enum Command {
     },
     /// `serve`: the files in a directory.
     Serve(Options, Serve),
+    /// `mdns`.
+    Mdns(Options, Mdns),
     /// No command: a prompt.
     Prompt(Options),
 }
@@ -135,6 +141,14 @@ enum Word {
     None,
     Run,
     Serve,
+    Mdns,
+}
+
+impl Word {
+    /// Whether the computer's own network is the usual one: where nothing is run that must be kept apart.
+    fn is_on_host(self) -> bool {
+        matches!(self, Self::Serve | Self::Mdns)
+    }
 }
 
 /// What has been read so far.
@@ -144,8 +158,10 @@ struct Reading {
     options: Options,
     net_given: bool,
     serve: Serve,
+    mdns: mdns::Words,
     /// The last option that only one of the commands has.
     only_serve: Option<&'static str>,
+    only_mdns: Option<&'static str>,
     only_device: Option<&'static str>,
 }
 
@@ -169,7 +185,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         options: Options::default(),
         net_given: false,
         serve,
+        mdns: mdns::Words::default(),
         only_serve: None,
+        only_mdns: None,
         only_device: None,
     };
     let mut directory = None;
@@ -192,8 +210,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 Word::Serve => {
                     return Err(UsageError(format!("serve: one directory, not also `{}`", value.to_string_lossy())));
                 }
+                Word::Mdns => reading.mdns_word(value)?,
                 Word::None if value == "run" => reading.word = Word::Run,
                 Word::None if value == "serve" => reading.word = Word::Serve,
+                Word::None if value == "mdns" => reading.word = Word::Mdns,
                 Word::None => {
                     let value = value.to_string_lossy().into_owned();
                     return Err(UsageError(format!("unknown command `{value}`; to run a script: `lunet run {value}`")));
@@ -203,17 +223,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         }
     }
     reading.check()?;
+    // Files are there to be reached, and others to be found: a device of its own is for who asks for one.
+    if reading.word.is_on_host() && !reading.net_given && reading.options.adapters.is_empty() {
+        reading.options.net = Net::Host;
+    }
     match (reading.word, directory) {
         (Word::None, _) => Ok(Command::Prompt(reading.options)),
         (Word::Run, _) => Err(UsageError("run: a script is missing, as in `lunet run hello.lua`".to_owned())),
         (Word::Serve, None) => Err(UsageError("serve: a directory is missing, as in `lunet serve .`".to_owned())),
-        (Word::Serve, Some(directory)) => {
-            // Files are there to be reached: a device of its own is for who asks for one.
-            if !reading.net_given && reading.options.adapters.is_empty() {
-                reading.options.net = Net::Host;
-            }
-            Ok(Command::Serve(reading.options, Serve { directory, ..reading.serve }))
-        }
+        (Word::Serve, Some(directory)) => Ok(Command::Serve(reading.options, Serve { directory, ..reading.serve })),
+        (Word::Mdns, _) => Ok(Command::Mdns(reading.options, reading.mdns.finish()?)),
     }
 }
 
@@ -259,13 +278,20 @@ impl Reading {
                 self.only_device = Some("--state");
                 self.options.state = Some(self.parser.value()?.into());
             }
-            _ => return self.serve_option(name),
+            _ => return self.command_option(name),
         }
         Ok(())
     }
 
-    /// The same, of those that only `serve` has.
-    fn serve_option(&mut self, name: &str) -> Result<(), UsageError> {
+    /// The same, of those that only `serve` or `mdns` has.
+    fn command_option(&mut self, name: &str) -> Result<(), UsageError> {
+        if name == "timeout" && self.word == Word::Mdns {
+            return self.mdns_timeout();
+        }
+        if let Some(option) = self.mdns_option(name)? {
+            self.only_mdns = Some(option);
+            return Ok(());
+        }
         self.only_serve = Some(match name {
             "port" => {
                 self.serve.port = self.number("--port", 0..=u16::MAX)?;
@@ -334,18 +360,19 @@ impl Reading {
 
     /// What no argument by itself can tell.
     fn check(&self) -> Result<(), UsageError> {
-        match (self.word, self.only_serve, self.only_device) {
-            (Word::None | Word::Run, Some(option), _) => {
-                return Err(UsageError(format!("{option}: only `lunet serve` has that; see `lunet --help`")));
-            }
-            (Word::Serve, _, Some(option)) => {
-                return Err(UsageError(format!("{option}: `lunet serve` runs no script; see `lunet --help`")));
-            }
-            _ => {}
+        let word = if self.word == Word::Mdns { "mdns" } else { "serve" };
+        if let Some(option) = self.only_serve.filter(|_| self.word != Word::Serve) {
+            return Err(UsageError(format!("{option}: only `lunet serve` has that; see `lunet --help`")));
+        }
+        if let Some(option) = self.only_mdns.filter(|_| self.word != Word::Mdns) {
+            return Err(UsageError(format!("{option}: only `lunet mdns` has that; see `lunet --help`")));
+        }
+        if let Some(option) = self.only_device.filter(|_| self.word.is_on_host()) {
+            return Err(UsageError(format!("{option}: `lunet {word}` runs no script; see `lunet --help`")));
         }
         let options = &self.options;
-        if self.word == Word::Serve && options.adapters.len() > 1 {
-            return Err(UsageError("serve: on one network; name one adapter".to_owned()));
+        if self.word.is_on_host() && options.adapters.len() > 1 {
+            return Err(UsageError(format!("{word}: on one network; name one adapter")));
         }
         let only_user = matches!(&options.adapters[..], [(Role::Eth, spec)] if spec.link == Link::User);
         if self.net_given && !options.adapters.is_empty() && !(only_user && options.net == Net::User) {
@@ -353,7 +380,7 @@ impl Reading {
         }
         let on_host = |(_, spec): &(Role, AdapterSpec)| matches!(spec.link, Link::Host(_));
         let all_host = !options.adapters.is_empty() && options.adapters.iter().all(on_host);
-        let host_by_default = self.word == Word::Serve && !self.net_given;
+        let host_by_default = self.word.is_on_host() && !self.net_given;
         let no_frames = options.net == Net::Host || host_by_default;
         if options.pcap.is_some() && (all_host || (options.adapters.is_empty() && no_frames)) {
             return Err(UsageError("--pcap: a host network has no frames of its own; use tap or user".to_owned()));

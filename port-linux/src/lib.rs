@@ -20,6 +20,7 @@ mod executor;
 mod files;
 pub mod host;
 mod mac;
+mod mdns;
 mod netlink;
 pub mod pcap;
 mod ports;

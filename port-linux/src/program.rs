@@ -18,13 +18,14 @@ use crate::args::{self, Command, HELP, Options};
 use crate::block_on;
 use crate::console::{self, tell};
 use crate::device::Device;
+use crate::mdns;
 use crate::prompt::{Input, Prompt};
 use crate::serve;
 use crate::signals::Signals;
 use crate::store::default_state;
 
 /// It ran to its end.
-const DONE: u8 = 0;
+pub(crate) const DONE: u8 = 0;
 /// The script failed, or the computer could not give it what it needs.
 pub(crate) const FAILED: u8 = 1;
 /// The command line is wrong.
@@ -43,6 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Command::Version) => return print(concat!("lunet ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Prompt(options)) => (options, None),
         Ok(Command::Serve(options, how)) => return serve::main(options, &how),
+        Ok(Command::Mdns(options, what)) => return mdns::main(options, &what),
         Ok(Command::Run { options, script, arguments }) => match fs::read(&script) {
             Ok(source) => {
                 let path = script.to_string_lossy().into_owned();

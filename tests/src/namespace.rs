@@ -189,7 +189,7 @@ impl Namespace {
             computers.push(computer);
         }
         let computers = computers.try_into().expect("as many as were made");
-        Some(Lan { computers, switch })
+        Some(Lan { computers, switch, versions })
     }
 
     /// Connects two namespaces by a cable with these addresses, each with a prefix length. Each end sends packets of
@@ -225,15 +225,39 @@ impl Namespace {
 pub struct Lan<const N: usize> {
     /// The computers.
     pub computers: [Namespace; N],
-    switch: Namespace,
+    /// Where the other ends of their cables are, and devices are started.
+    pub switch: Namespace,
+    versions: Versions,
 }
 
 impl<const N: usize> Lan<N> {
-    /// Pulls the plug of a computer out of the switch, or puts it in again: its link goes down, or comes up. Computers are
-    /// counted from 0.
-    pub fn plug(&self, computer: usize, into: bool) {
+    /// The addresses with this number at their end: 10.0.0.1 and fd00:10::1 for 1, as far as the link has them. Computers
+    /// are counted from 1, devices from 101.
+    pub fn addresses(&self, number: usize) -> Vec<String> {
+        let v4 = self.versions.has_v4().then(|| format!("10.0.0.{number}"));
+        let v6 = self.versions.has_v6().then(|| format!("fd00:10::{number}"));
+        v4.into_iter().chain(v6).collect()
+    }
+
+    /// Makes room for device `number` on the link, and gives the adapter for it, to be started in
+    /// [`switch`](Self::switch): a TAP interface with the addresses 10.0.0.101/24 and fd00:10::101/64 for number 1, as far as
+    /// the link has them.
+    pub fn device(&self, number: usize) -> String {
+        let name = format!("dev{number}");
+        self.switch.ip(&format!("tuntap add {name} mode tap"));
+        self.switch.ip(&format!("link set {name} master switch up"));
+        let mut adapter = format!("tap:{name}");
+        for address in self.addresses(100 + number) {
+            adapter += &format!(",ip={address}/{}", if address.contains(':') { 64 } else { 24 });
+        }
+        adapter
+    }
+
+    /// Pulls a plug out of the switch, or puts it in again, so that the link of who is there goes down or comes up: `port1` for
+    /// the first computer, `dev1` for device number 1.
+    pub fn plug(&self, port: &str, into: bool) {
         let state = if into { "up" } else { "down" };
-        self.switch.ip(&format!("link set port{} {state}", computer + 1));
+        self.switch.ip(&format!("link set {port} {state}"));
     }
 }
 

@@ -23,7 +23,7 @@ use crate::time::bounded;
 
 /// Once there are addresses of one IP version, those of the other get so long: a host answers for both at the same time,
 /// and many do not say that they have none.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(500);
 /// Answers to one-shot queries are kept for no longer (RFC 6762 section 6.7): nobody tells of changes to them.
 const MAX_TTL: Duration = Duration::from_secs(10);
 
@@ -50,7 +50,7 @@ pub trait LocalNames {
     /// tasks may wait at once, each with questions of its own.
     fn poll(&self, id: u32, cx: &mut Context<'_>, found: &mut dyn FnMut(LocalAnswer<'_>)) -> Poll<()>;
 
-    /// Nobody waits for the answer any more. The number may be given to another question.
+    /// Nobody waits for the answer any more; also called after it has stopped. The number may be given to another question.
     fn end(&self, id: u32);
 }
 
@@ -176,7 +176,7 @@ impl Part {
     }
 }
 
-/// The number of a type, as this crate's dependency has it.
+/// A type as the message format's crate has it.
 pub(super) fn rtype(of: LocalType) -> Rtype {
     Rtype::from_int(of as u16)
 }

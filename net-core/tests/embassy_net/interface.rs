@@ -159,3 +159,34 @@ fn our_resolver_works_over_it() {
         assert!(matches!(select(name_server(server), lookups).await, Either::Second(())));
     });
 }
+
+/// Answers every question that comes to the mDNS group with 10.0.0.1.
+async fn mdns_responder(net: EmbassyNet) {
+    net.join_group([224, 0, 0, 251].into()).unwrap();
+    let mut socket = net.bind(any(5353)).await.unwrap();
+    let mut buffer = [0; 512];
+    loop {
+        let (n, _, from) = socket.receive_into(&mut buffer).await.unwrap();
+        let mut reply = buffer[..n].to_vec();
+        reply[2..8].copy_from_slice(&[0x84, 0, 0, 1, 0, 1]);
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 10, 0, 4, 10, 0, 0, 1]);
+        socket.send(any(0), from, &reply).await.unwrap();
+    }
+}
+
+#[test]
+fn our_resolver_asks_the_link_over_it() {
+    let cable = Cable::new(Quality::PERFECT, 1);
+    let (one, two) = (device::<1, 2>(&cable, 1), device::<1, 1>(&cable, 2));
+    let (server, client) = (one.net, two.net);
+    run_with([one, two], [], async {
+        let resolver: Resolver<_> = Resolver::new(client, 7);
+        let start = embassy_time::Instant::now();
+        match select(mdns_responder(server), resolver.lookup("lamp.local", Family::V4)).await {
+            Either::First(()) => panic!("the responder ended"),
+            Either::Second(found) => assert_eq!(found.unwrap().as_slice(), [IpAddr::from([10, 0, 0, 1])]),
+        }
+        assert!(start.elapsed() < SECOND * 2);
+        assert_eq!(client.stats().udp_sockets, 0);
+    });
+}

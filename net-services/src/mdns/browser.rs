@@ -1,70 +1,215 @@
 //! The browser: asks, and keeps what is answered.
 
 use domain::base::Rtype;
-use net_core::time::Instant;
+use domain::base::message::Section;
+use domain::base::rdata::RecordData as _;
+use net_core::time::{Duration, Instant};
 
-use super::cache;
+use super::cache::{self, Cache, is_shared};
+use super::cached::{About, GRACE};
 use super::data::Data;
-use super::engine::{Context, Query};
-use super::message::Incoming;
-use super::name::NameRef;
-use super::network::Network;
+use super::engine::Context;
+use super::message::{Incoming, Record};
+use super::name::{self, NameRef};
 use super::pool::Pool;
-use super::questions;
+use super::questions::{self, Questions};
 use super::{MdnsError, QuestionId};
+
+/// The network may be another one, or much may have been missed: how long records stay that nobody tells again. Long enough
+/// for three queries.
+const DOUBT: Duration = Duration::from_secs(10);
+/// What others do makes this device review its interest no oftener than this.
+const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
+/// Groups of record types, in the order in which a message's records are taken: what leads to others comes before them.
+const RANKS: u8 = 4;
 
 /// The questions of this device, and what others have told.
 pub(super) struct Browser<'d> {
-    questions: Pool<'d, questions::Entry>,
-    records: Pool<'d, cache::Entry>,
+    pub(super) questions: Questions<'d>,
+    pub(super) cache: Cache<'d>,
+    /// There is a network to ask on.
+    pub(super) active: bool,
+    /// The known answers that did not fit into the last query are still to be sent.
+    pub(super) continuing: bool,
+    /// When to find out anew which records are wanted, and what is missing.
+    review: Option<Instant>,
+    reviewed: Instant,
 }
 
 impl<'d> Browser<'d> {
     pub(super) fn new(questions: Pool<'d, questions::Entry>, records: Pool<'d, cache::Entry>) -> Self {
-        Self { questions, records }
+        Self {
+            questions: Questions::new(questions),
+            cache: Cache::new(records),
+            active: false,
+            continuing: false,
+            review: None,
+            reviewed: Instant::MIN,
+        }
     }
 
-    pub(super) fn network_changed(&mut self, _cx: &mut Context<'_>, _before: &Network) {
-        self.records.clear();
-    }
-
-    pub(super) fn handle_response(&mut self, _cx: &mut Context<'_>, _message: &Incoming<'_>, _multicast: bool) {}
-
-    /// Looks at a query of another host: it may spare us asking the same (RFC 6762 section 7.3), and what nobody answers
-    /// to it may be gone (section 10.5).
-    pub(super) fn observe_query(&mut self, _cx: &mut Context<'_>, _query: &Query<'_>) {}
-
-    /// Composes the next query that is due; gives its length.
-    pub(super) fn poll_transmit(&mut self, _cx: &mut Context<'_>, _buffer: &mut [u8]) -> Option<usize> {
-        None
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        None
+    /// The network has come, gone, or become another.
+    pub(super) fn network_changed(&mut self, cx: &mut Context<'_>) {
+        self.continuing = false;
+        self.active = cx.network.is_usable();
+        if !self.active {
+            self.cache.clear();
+            return;
+        }
+        self.cache.expire(cx.now);
+        self.cache.end_all_within(cx.now, DOUBT);
+        self.cache.iter().for_each(|record| record.change(About::start_over));
+        self.questions.start_over(cx.now, cx.random);
+        self.review = Some(cx.now);
     }
 
     pub(super) fn ask(
         &mut self,
-        _cx: &mut Context<'_>,
-        _name: &NameRef<'_>,
-        _rtype: Rtype,
-        _follow: bool,
+        cx: &mut Context<'_>,
+        name: &NameRef<'_>,
+        rtype: Rtype,
+        follow: bool,
     ) -> Result<QuestionId, MdnsError> {
-        Err(MdnsError::Full)
+        let name = name::copy(name);
+        let id = self.questions.ask(cx.now, cx.random, name.as_slice(), rtype, follow)?;
+        self.review = Some(cx.now);
+        Ok(id)
     }
 
-    pub(super) fn forget(&mut self, _id: QuestionId) {}
+    pub(super) fn forget(&mut self, id: QuestionId) {
+        self.questions.forget(id);
+        self.review = Some(Instant::MIN);
+    }
 
-    pub(super) fn question(&self, _id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
-        None
+    /// What is being asked.
+    pub(super) fn question(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        self.questions.get(id)
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows has changed.
     pub(super) fn generation(&self) -> u32 {
-        self.questions.len() as u32
+        self.cache.generation()
     }
 
     /// Shows cached records of that name and type; of a type that the name is known not to have, its NSEC record.
-    pub(super) fn visit(&self, _now: Instant, _name: &NameRef<'_>, _rtype: Rtype, _visitor: &mut dyn FnMut(&Data<'_>)) {
+    pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
+        self.cache.visit(now, name::copy(name).as_slice(), rtype, visitor);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if !self.active {
+            return None;
+        }
+        if self.continuing {
+            return Some(Instant::MIN);
+        }
+        let records = self.cache.iter().map(|record| {
+            let about = record.about();
+            [about.refresh_at(), about.follow_at()].into_iter().flatten().fold(about.end(), Instant::min)
+        });
+        [self.questions.next(), self.review, records.min()].into_iter().flatten().min()
+    }
+
+    /// Removes what has ended, and finds out what that means.
+    pub(super) fn tidy(&mut self, cx: &mut Context<'_>) {
+        if self.cache.expire(cx.now) {
+            self.plan_review(cx.now);
+        }
+        if self.review.is_some_and(|at| at <= cx.now) {
+            (self.review, self.reviewed) = (None, cx.now);
+            let Self { questions, cache, .. } = self;
+            cache.review(cx.now, questions);
+            questions.wake(cx.now, cx.random, |name, rtype| cache.is_answered(cx.now, name, rtype));
+        }
+    }
+
+    fn plan_review(&mut self, now: Instant) {
+        let at = self.reviewed.saturating_add(REVIEW_INTERVAL).max(now);
+        self.review = Some(self.review.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Takes what another host tells, whether it was asked or not, by whom, and how (RFC 6762 section 10).
+    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>) {
+        if !self.active {
+            return;
+        }
+        self.tidy(cx);
+        for rank in 0..RANKS {
+            for (section, record) in message.records() {
+                if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
+                    // M-26: one host does not speak for all.
+                    let flush = record.flush && !is_shared(&record.name, record.data.rtype());
+                    self.take(cx, &Record { flush, ..record });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>) {
+        let (now, rtype) = (cx.now, record.data.rtype());
+        let owner = name::copy(&record.name);
+        let name = owner.as_slice();
+        if record.ttl == 0 {
+            // M-13.
+            if let Some(known) = self.cache.find(name, &record.data) {
+                self.cache.end_within(now, &known, GRACE);
+            }
+            return;
+        }
+        match &record.data {
+            Data::Nsec { types, .. } => self.cache.deny(now, name, types),
+            // It may have been the answer to other questions too.
+            _ if self.cache.drop_denials(name, rtype) => self.plan_review(now),
+            _ => {}
+        }
+        if let Some(known) = self.cache.find(name, &record.data) {
+            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
+                self.cache.changed();
+            }
+        } else {
+            self.add(cx, name, record);
+        }
+        if record.flush {
+            self.cache.flush(now, name, rtype);
+        }
+    }
+
+    /// Adds a record, if there is room for what is of so much interest (M-45).
+    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>) {
+        let rtype = record.data.rtype();
+        let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
+        let mut scratch = name::root();
+        let length = record.data.flat(&mut scratch).parts().iter().map(|part| part.len()).sum::<usize>();
+        let room = self.cache.make_room(name.len().saturating_add(length), wanted);
+        cx.stats.evicted = cx.stats.evicted.wrapping_add(room.evicted).wrapping_add(u32::from(!room.made));
+        if room.wanted {
+            self.plan_review(cx.now);
+        }
+        if !room.made {
+            return;
+        }
+        let mut about = About::new(cx.now, cx.random, rtype, record.ttl, record.flush);
+        about.set_interest(wanted, follow);
+        self.cache.push(name, &record.data, about);
+        if let Some(added) = self.cache.last() {
+            self.cache.follow(cx.now, &added);
+        }
     }
 }
+
+/// Only names that multicast DNS is for are believed (RFC 6762 sections 3 and 4).
+fn is_ours(name: &NameRef<'_>) -> bool {
+    name::is_local(name) || name::is_reverse(name)
+}
+
+fn rank_of(rtype: Rtype) -> u8 {
+    match rtype {
+        Rtype::PTR => 0,
+        Rtype::A | Rtype::AAAA => 2,
+        Rtype::NSEC => 3,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub const RECORD_BYTES: usize = 64;
 /// [`MdnsError::Full`](super::MdnsError::Full); a record takes the place of one that nobody asks for, or else of the one
 /// unused for longest.
 ///
-/// One browse takes one question, and one more for each instance that is being resolved at the moment.
+/// A browse takes one question, whatever it finds; those who ask the same share one.
 ///
 /// On a device it is a `static` (in a `static_cell::ConstStaticCell`, for one), so that its size is known when linking.
 pub struct Resources<const SERVICES: usize, const QUESTIONS: usize, const RECORDS: usize> {

@@ -147,7 +147,7 @@ impl<'d> Engine<'d> {
         let before = core::mem::replace(&mut self.network, network);
         let (responder, browser, mut context) = self.parts(now);
         responder.network_changed(&mut context, &before);
-        browser.network_changed(&mut context, &before);
+        browser.network_changed(&mut context);
     }
 
     /// Begins anew, as if the link had just come up: for a device that has slept, and may have missed what others said.
@@ -155,7 +155,7 @@ impl<'d> Engine<'d> {
         let (responder, browser, mut context) = self.parts(now);
         let down = Network::default();
         responder.network_changed(&mut context, &down);
-        browser.network_changed(&mut context, &down);
+        browser.network_changed(&mut context);
     }
 
     /// Takes a datagram: the first `length` bytes of `buffer`. A reply that is due at once is composed in the same buffer,
@@ -171,7 +171,7 @@ impl<'d> Engine<'d> {
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
                 responder.handle_response(&mut context, &message, arrival.is_multicast());
-                browser.handle_response(&mut context, &message, arrival.is_multicast());
+                browser.handle_response(&mut context, &message);
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
@@ -389,7 +389,14 @@ impl<'d> Engine<'d> {
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         self.responder.visit(&self.network, name, rtype, visitor);
-        self.browser.visit(now, name, rtype, visitor);
+        // What this device itself has told may have come back to it.
+        self.browser.visit(now, name, rtype, &mut |data| {
+            let mut own = false;
+            self.responder.visit(&self.network, name, rtype, &mut |ours| own |= ours.is_same(data));
+            if !own {
+                visitor(data);
+            }
+        });
     }
 
     /// Another number whenever what [`visit`](Self::visit) shows may have changed.

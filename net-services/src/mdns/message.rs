@@ -6,7 +6,7 @@ use domain::base::message::Section;
 use domain::base::message_builder::StaticCompressor;
 use domain::base::question::ComposeQuestion as _;
 use domain::base::record::ComposeRecord as _;
-use domain::base::{Message, Rtype};
+use domain::base::{Message, Rtype, ToName as _};
 use domain::dep::octseq::{OctetsBuilder as _, Truncate as _};
 use net_core::dns::SliceComposer;
 
@@ -157,6 +157,12 @@ impl<'b> Writer<'b> {
         self.target.truncate(mark.length);
     }
 
+    /// Whether it asks that already.
+    pub(super) fn asks(&self, question: &Question<'_>) -> bool {
+        let same = |other: Question<'_>| other.rtype == question.rtype && other.name.name_eq(&question.name);
+        Incoming::read(self.target.as_slice()).is_some_and(|message| message.questions().any(same))
+    }
+
     /// Adds a question. `false`: it does not fit.
     pub(super) fn question(&mut self, question: &Question<'_>) -> bool {
         let class = Class::IN.to_int() | if question.unicast { TOP_BIT } else { 0 };
@@ -242,6 +248,8 @@ mod tests {
         let mut buffer = [0; 12 + 15 + 4 + 20];
         let mut writer = Writer::query(&mut buffer).unwrap();
         assert!(writer.question(&Question { name, rtype: Rtype::A, unicast: true }));
+        assert!(writer.asks(&Question { name, rtype: Rtype::A, unicast: false }));
+        assert!(!writer.asks(&Question { name, rtype: Rtype::AAAA, unicast: true }));
         let before = writer.len();
         assert!(
             !writer.record(Section::Answer, &Record { name, flush: false, ttl: 1, data: Data::Txt(b"\x09123456789") })

@@ -1,9 +1,82 @@
-//! Multicast DNS and DNS-based service discovery (RFC 6762, RFC 6763).
+//! Multicast DNS and DNS-based service discovery (RFC 6762, RFC 6763): a name for the device without any server, its
+//! services in the lists of phones and computers, and theirs in its own.
+//!
+//! [`Mdns`] is both roles of one interface with one cache, over IPv4 and IPv6 together. It needs no heap.
+//!
+//! # A device that can be found
+//! ```
+//! use net_core::Error;
+//! use net_core::nal::{Interface, Multicast, UdpBind};
+//! use net_services::mdns::{Config, Mdns, Resources, Service};
+//!
+//! // Memory for 3 services, 4 questions at once and 32 records of other devices. On a chip this is a `static`.
+//! async fn greenhouse(net: impl UdpBind + Multicast + Interface, seed: u64) -> Result<(), Error> {
+//!     let mut memory: Resources<3, 4, 32> = Resources::new();
+//!     let mdns = Mdns::new(Config::new(), &mut memory, seed);
+//!     mdns.set_host_name("greenhouse").map_err(|_| Error::InvalidInput)?; // greenhouse.local
+//!     let pages = Service { instance: "Greenhouse, window side", kind: "_http._tcp", port: 80, ..Service::default() };
+//!     mdns.publish(&pages).map_err(|_| Error::InvalidInput)?;
+//!     mdns.run(&net, &mut [0; 1472]).await
+//! }
+//! # let _ = greenhouse::<net_core::stack::Stack<'static>>;
+//! ```
+//!
+//! # Publishing
+//! Nothing is believed to be free: each name is probed three times within a second before it is used, and defended for as
+//! long as it is. When another device has it, this one takes the next: `greenhouse-2`, `Greenhouse, window side (2)`.
+//! [`Mdns::event`] tells, and a device stores the new name, so that the two do not swap names at every start. Of two
+//! that start at the same moment one gives way.
+//!
+//! - [`Mdns::set_host_name`]: the host. Its addresses are those of the interface, and follow them.
+//! - [`Mdns::publish`]: a service, with attributes and subtypes. [`Mdns::set_txt`] changes the attributes,
+//!   [`Mdns::withdraw`] ends it.
+//! - [`Mdns::delegate`]: another host's name and addresses, for one that cannot speak for itself; services may be on it.
+//! - [`Mdns::stop`]: says goodbye for everything, so that it vanishes from lists at once.
+//!
+//! # Finding
+//! - [`Mdns::browse`]: the instances of a service type as they come, change and go, with all that is needed to use them;
+//!   until the handle is dropped. With [`with_timeout`](net_core::time::with_timeout) around it, once.
+//! - [`Mdns::browse_types`]: which types there are.
+//! - [`Mdns::lookup`], [`Mdns::reverse`], [`Mdns::resolve`]: a host's addresses, an address's host, one instance.
+//! - The [resolver](net_core::dns) of net-core asks the service that it is
+//!   [given](net_core::dns::Resolver::set_local_names), so that `printer.local` works wherever a host name does.
+//!
+//! A device finds itself too: what it publishes is part of what it finds.
+//!
+//! What is found is kept for as long as its owner said, and asked for again before that ends. Records that nobody here
+//! asks for are kept only while there is room.
+//!
+//! # On the network
+//! One `Mdns` for each interface: a device with a station and an access point has two. Each follows what happens to its
+//! interface by itself: it waits for the link and the first address, announces a changed address and withdraws the old
+//! one, and begins anew when the link returns or the device has slept. Two interfaces on the same link would take each
+//! other for strangers; [`Mdns::set_siblings`] prevents that.
+//!
+//! Multicasts go to both groups, 224.0.0.251 and ff02::fb, as far as the interface has addresses of that version; the copy
+//! that comes over the other one is recognised and ignored.
+//!
+//! Where other programs on a computer use port 5353 too (Avahi, systemd-resolved, a browser), it is shared, and
+//! [`Config::unicast`] is to be `false`.
+//!
+//! # Memory and time
+//! All memory is [`Resources`], the buffer of [`run`](Mdns::run), and the futures. With 3 services and a cache of 32
+//! records it is below 6 KiB on a 32-bit chip; `./x bench` prints it.
+//!
+//! A flood of records, questions or conflicts takes no more memory, and at most delays the answers: at most one packet is
+//! handled at a time, what is due to be sent goes first, and no record is multicast more than once a second.
+//!
+//! # Without sockets
+//! [`Engine`] is the protocol without I/O and without a clock of its own, for programs with an event loop of their own and
+//! for tests. Everything else here is made of it.
+//!
+//! What of the RFCs is done, section by section, is in the README of this crate.
 
 mod answer;
+mod asking;
 mod browse;
 mod browser;
 mod cache;
+mod cached;
 mod claim;
 mod clock;
 mod config;
@@ -11,6 +84,7 @@ mod conflict;
 mod data;
 mod engine;
 mod error;
+mod interest;
 mod local_names;
 mod lookup;
 mod marks;
@@ -18,6 +92,7 @@ mod message;
 mod name;
 mod network;
 mod numbered;
+mod observing;
 mod own;
 mod pending;
 mod pool;

@@ -197,6 +197,11 @@ pub(super) fn is_local(name: &NameRef<'_>) -> bool {
     name.iter().rfind(|label| !label.is_root()).is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
 }
 
+/// Whether the name is one of an address: below `in-addr.arpa` or `ip6.arpa`.
+pub(super) fn is_reverse(name: &NameRef<'_>) -> bool {
+    [b"\x07in-addr\x04arpa\0".as_slice(), b"\x03ip6\x04arpa\0"].iter().any(|parent| name.ends_with(&from_wire(parent)))
+}
+
 /// A name as text with dots, without the one at its end; bytes that are not UTF-8 as `\DDD`, dots within a label as
 /// `\.`, as in zone files (RFC 1035 section 5.1).
 pub(super) struct Text<'a>(pub(super) NameRef<'a>);
@@ -288,6 +293,8 @@ mod tests {
         assert_eq!(text(&reverse([192, 0, 2, 1].into())), "1.2.0.192.in-addr.arpa");
         assert!(text(&reverse("fe80::1".parse().unwrap())).ends_with("0.8.e.f.ip6.arpa"));
         assert!(!is_local(&by_ref(&reverse([192, 0, 2, 1].into()))) && is_local(&types()));
+        assert!(is_reverse(&by_ref(&reverse([192, 0, 2, 1].into()))) && !is_reverse(&types()));
+        assert!(is_reverse(&by_ref(&reverse("fe80::1".parse().unwrap()))));
         assert_eq!(text(&copy(&types())), "_services._dns-sd._udp.local");
     }
 

@@ -100,6 +100,22 @@ impl<'d, T> Pool<'d, T> {
         Some(removed.about)
     }
 
+    /// Removes all items for which `keep` is false, in one go.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T, &[u8]) -> bool) {
+        let bytes = &mut *self.bytes;
+        let mut end = 0;
+        self.slots.retain_mut(|slot| {
+            let stays = keep(&slot.about, bytes_of(bytes, slot));
+            if stays {
+                let start = slot.start as usize;
+                bytes.copy_within(start..start + usize::from(slot.length), end);
+                slot.start = end as u32;
+                end += usize::from(slot.length);
+            }
+            stays
+        });
+    }
+
     /// Gives an item other bytes, in its place in the order. `false`, and nothing is changed, when they do not fit.
     pub(super) fn replace(&mut self, index: usize, parts: &[&[u8]]) -> bool {
         let used = self.used();
@@ -180,6 +196,24 @@ mod tests {
         assert_eq!(contents(&pool), [('b', b"".to_vec()), ('c', b"4567".to_vec()), ('d', b"890123".to_vec())]);
         assert_eq!(pool.remove(3), None);
         assert!(pool.get(3).is_none() && pool.could_fit(10) && !pool.could_fit(11));
+    }
+
+    #[test]
+    fn several_can_be_removed_at_once() {
+        let mut slots = heapless::Vec::<_, 4>::new();
+        let mut bytes = [0; 10];
+        let mut pool = Pool::new(&mut slots, &mut bytes);
+        assert!(
+            pool.push('a', &[b"12"])
+                && pool.push('b', &[b"345"])
+                && pool.push('c', &[b"6"])
+                && pool.push('d', &[b"7890"])
+        );
+        pool.retain(|about, bytes| *about != 'a' && bytes != b"6");
+        assert_eq!(contents(&pool), [('b', b"345".to_vec()), ('d', b"7890".to_vec())]);
+        assert!(pool.push('e', &[b"abc"]) && !pool.push('f', &[b"d"]));
+        pool.retain(|_, _| false);
+        assert!(pool.len() == 0 && pool.push('g', &[b"0123456789"]));
     }
 
     #[test]

@@ -1,5 +1,199 @@
 //! What is being asked.
 
+use domain::base::Rtype;
+use net_core::time::{Duration, Instant};
+
+use super::name::{NameRef, from_wire};
+use super::pool::Pool;
+use super::random::Random;
+use super::{MdnsError, QuestionId};
+
+/// Milliseconds before the first query, so that devices which start together do not ask together (RFC 6762 section 5.2).
+const FIRST: (u32, u32) = (20, 120);
+/// The longest interval between two queries.
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// In a [`QuestionId`]: this user wants what the answers lead to as well.
+const FOLLOW_BIT: u16 = 0x8000;
+
+/// The time between a query and the next, after so many: 1, 2, 4 seconds and so on, up to an hour (M-43). None before the
+/// first.
+pub(super) fn interval(sent: u8) -> Duration {
+    match sent.checked_sub(1) {
+        None => Duration::from_ticks(0),
+        Some(doublings) => Duration::from_secs(1 << doublings.min(12)).min(INTERVAL_MAX),
+    }
+}
+
 /// A question: what is known of it beside its name.
 #[derive(Debug)]
-pub(super) struct Entry {}
+pub(super) struct Entry {
+    /// When it is to be asked next, unless it rests.
+    next: Instant,
+    pub(super) rtype: Rtype,
+    number: u16,
+    /// How often it has been asked.
+    pub(super) sent: u8,
+    /// It has its answer: nothing is asked until that ends.
+    resting: bool,
+    /// How many ask only this.
+    users: u8,
+    /// How many want what the answers lead to as well.
+    followers: u8,
+}
+
+impl Entry {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.resting && self.next <= now
+    }
+
+    /// It would be asked soon: in the last quarter of its interval, or for the first time.
+    fn is_soon(&self, now: Instant) -> bool {
+        // The time before the first query is short: that is soon, all of it.
+        !self.resting && (self.sent == 0 || self.next <= now.saturating_add(interval(self.sent) / 4))
+    }
+
+    /// It has been asked, by this device or by another.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.sent = self.sent.saturating_add(1);
+        self.next = now.saturating_add(interval(self.sent));
+    }
+
+    /// It has its answer.
+    pub(super) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    fn start_over(&mut self, at: Instant) {
+        (self.next, self.sent, self.resting) = (at, 0, false);
+    }
+}
+
+/// All questions. Those who ask the same share one.
+pub(super) struct Questions<'d> {
+    entries: Pool<'d, Entry>,
+    numbers: u16,
+}
+
+impl<'d> Questions<'d> {
+    pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
+        Self { entries, numbers: 0 }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut Entry, &[u8])> {
+        self.entries.iter_mut()
+    }
+
+    /// Asks for records of that name and type.
+    ///
+    /// # Errors
+    /// [`MdnsError::Full`].
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        random: &mut Random,
+        name: &[u8],
+        rtype: Rtype,
+        follow: bool,
+    ) -> Result<QuestionId, MdnsError> {
+        let first = self.first_time(now, random);
+        let mark = if follow { FOLLOW_BIT } else { 0 };
+        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name);
+        if let Some((entry, _)) = self.entries.iter_mut().find(|(entry, bytes)| same(entry, bytes)) {
+            let count = if follow { &mut entry.followers } else { &mut entry.users };
+            *count = count.checked_add(1).ok_or(MdnsError::Full)?;
+            // Who asks now does not wait for an interval that has grown long; but nothing is asked twice in a second.
+            if entry.resting || entry.sent > 1 {
+                entry.start_over(first);
+            }
+            return Ok(QuestionId(entry.number | mark));
+        }
+        if self.entries.len() >= FOLLOW_BIT.into() {
+            return Err(MdnsError::Full); // no number would be left
+        }
+        loop {
+            self.numbers = self.numbers.wrapping_add(1) & !FOLLOW_BIT;
+            if self.entries.iter().all(|(entry, _)| entry.number != self.numbers) {
+                break;
+            }
+        }
+        let (users, followers) = if follow { (0, 1) } else { (1, 0) };
+        let number = self.numbers;
+        let entry = Entry { next: first, rtype, number, sent: 0, resting: false, users, followers };
+        if self.entries.push(entry, &[name]) { Ok(QuestionId(number | mark)) } else { Err(MdnsError::Full) }
+    }
+
+    /// When a question is to be asked for the first time: together with others that wait for that too (M-24).
+    fn first_time(&self, now: Instant, random: &mut Random) -> Instant {
+        let (low, high) = (Duration::from_millis(FIRST.0.into()), Duration::from_millis(FIRST.1.into()));
+        let span = now.saturating_add(low)..=now.saturating_add(high);
+        let waiting = self.entries.iter().filter(|(entry, _)| entry.sent == 0 && !entry.resting);
+        let together = waiting.map(|(entry, _)| entry.next).find(|at| span.contains(at));
+        together.unwrap_or_else(|| now.saturating_add(random.millis(FIRST.0, FIRST.1)))
+    }
+
+    /// One of those who ask does so no longer.
+    pub(super) fn forget(&mut self, id: QuestionId) {
+        let number = id.0 & !FOLLOW_BIT;
+        let Some(index) = self.entries.iter().position(|(entry, _)| entry.number == number) else { return };
+        let Some((entry, _)) = self.entries.get_mut(index) else { return };
+        let count = if id.0 & FOLLOW_BIT != 0 { &mut entry.followers } else { &mut entry.users };
+        *count = count.saturating_sub(1);
+        if (entry.users, entry.followers) == (0, 0) {
+            self.entries.remove(index);
+        }
+    }
+
+    /// What is being asked.
+    pub(super) fn get(&self, id: QuestionId) -> Option<(NameRef<'_>, Rtype)> {
+        let (entry, name) = self.entries.iter().find(|(entry, _)| entry.number == id.0 & !FOLLOW_BIT)?;
+        Some((from_wire(name), entry.rtype))
+    }
+
+    /// When the next is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.entries.iter().filter(|(entry, _)| !entry.resting).map(|(entry, _)| entry.next).min()
+    }
+
+    /// Whether somebody asks for records of that name and type; and whether for what they lead to too.
+    pub(super) fn interest(&self, name: &[u8], rtype: Rtype) -> (bool, bool) {
+        let mut interest = (false, false);
+        for (entry, bytes) in self.entries.iter() {
+            // An NSEC record may be the answer to any of them.
+            let fits = entry.rtype == rtype || entry.rtype == Rtype::ANY || rtype == Rtype::NSEC;
+            if fits && bytes.eq_ignore_ascii_case(name) {
+                interest = (true, interest.1 || entry.followers > 0);
+            }
+        }
+        interest
+    }
+
+    /// Whether there is exactly that question.
+    pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
+    }
+
+    /// Asks all as at their start.
+    pub(super) fn start_over(&mut self, now: Instant, random: &mut Random) {
+        let at = now.saturating_add(random.millis(FIRST.0, FIRST.1));
+        self.entries.iter_mut().for_each(|(entry, _)| entry.start_over(at));
+    }
+
+    /// Asks again what has lost its answer.
+    pub(super) fn wake(&mut self, now: Instant, random: &mut Random, answered: impl Fn(&[u8], Rtype) -> bool) {
+        // Others lose the same answer at the same time.
+        let delay = random.millis(FIRST.0, FIRST.1);
+        for (entry, name) in self.entries.iter_mut() {
+            if entry.resting && !answered(name, entry.rtype) {
+                entry.resting = false;
+                entry.next = now.saturating_add(interval(entry.sent)).saturating_add(delay);
+            }
+        }
+    }
+
+    /// The question of that name and type, if it would be asked soon.
+    pub(super) fn soon(&mut self, now: Instant, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
+        let mut entries = self.entries.iter_mut();
+        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name));
+        found.map(|(entry, _)| entry).filter(|entry| entry.is_soon(now))
+    }
+}

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
+use net_core::dns::{Family, Resolver};
 use net_core::events::Event;
 use net_core::nal::{
     ConnectedUdp as _, Interface as _, Multicast as _, Read as _, ReadReady as _, TcpListener as _, TcpRead as _,
@@ -405,6 +406,37 @@ fn a_joined_group_is_received_by_every_socket_on_its_port() {
         assert_eq!(net.leave_group(group), Err(Error::InvalidInput));
     })
     .unwrap();
+}
+
+/// Without an mDNS service, names below `.local` are asked for by multicast from here too.
+#[test]
+fn a_name_of_the_link_is_resolved() {
+    in_namespace(|| {
+        block_on(async {
+            let net = on_loopback();
+            // One that is good beyond this host: multicast is sent from no other.
+            Netlink::open().unwrap().add_address(net.0.interface_index, "10.9.8.7/24".parse().unwrap()).unwrap();
+            net.join_group("224.0.0.251".parse().unwrap()).unwrap();
+            let mut responder = net.bind(addr("[::]:5353")).await.unwrap();
+            let answer = async {
+                let mut buffer = [0; 512];
+                loop {
+                    let (length, _, from) = responder.receive_into(&mut buffer).await.unwrap();
+                    assert_eq!(&buffer[12..length], b"\x04lamp\x05local\0\0\x01\0\x01");
+                    let mut reply = buffer[..length].to_vec();
+                    reply[2..8].copy_from_slice(&[0x84, 0, 0, 1, 0, 1]);
+                    reply.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x0a\0\x04\x0a\0\0\x07");
+                    responder.send(addr("0.0.0.0:0"), from, &reply).await.unwrap();
+                }
+            };
+            let resolver: Resolver<_> = Resolver::new(net.clone(), 7);
+            match select(answer, Box::pin(resolver.lookup("lamp.local", Family::V4))).await {
+                Either::First(()) => panic!("the responder ended"),
+                Either::Second(found) => assert_eq!(found.unwrap().as_slice(), [IpAddr::from([10, 0, 0, 7])]),
+            }
+        })
+        .unwrap();
+    });
 }
 
 #[test]

@@ -47,9 +47,11 @@ impl HostNet {
             socket.set_reuse_port(true).map_err(error)?;
         }
         socket.set_broadcast(true).map_err(error)?;
-        // Groups that others have joined, which here are those of `Groups`. IPv6 sockets lack it for IPv4 at first.
-        socket.set_multicast_all_v4(true).map_err(error)?;
         set_multicast_hop_limit(&socket, local.is_ipv6(), HOP_LIMIT)?;
+        if local.is_ipv6() {
+            // As the kernel has it for IPv4 sockets: groups that the interface has joined are heard by all.
+            socket.set_multicast_all_v4(true).map_err(error)?;
+        }
         // Group datagrams leave where the groups were joined.
         let v4 = self.narrowed(unspecified_like(([0; 4], 0).into()));
         if let IpAddr::V4(address) = v4.ip() {

@@ -56,6 +56,11 @@ fn wrong_usage_leaves_status_2_and_one_line() {
             &["run", "--eth", "tap,ip=10.0.0.256/24", &script],
             "--eth: ip=10.0.0.256/24: wanted is an address and the length of its network, as in ip=10.0.0.2/24 or ip=fd00::2/64",
         ),
+        (
+            &["mdns", "browse", "http", "--eth", "host:lo"],
+            "invalid service type: `_name._tcp` or `_name._udp` is expected",
+        ),
+        (&["mdns", "types", "--eth", "host:no-such"], "host:no-such: there is no such interface"),
         (&["run", "--eth", "tap:fd=99", &script], "TAP interface fd=99: Bad file descriptor (os error 9)"),
         (&[script.as_str()], &format!("unknown command `{script}`; to run a script: `lunet run {script}`")),
     ] {

@@ -13,6 +13,8 @@ fn main() {}
 #[cfg(target_os = "none")]
 mod hosts;
 #[cfg(target_os = "none")]
+mod names;
+#[cfg(target_os = "none")]
 mod pages;
 #[cfg(target_os = "none")]
 mod sockets;

@@ -21,6 +21,7 @@ fn start() -> ! {
     }
     crate::sockets::all();
     crate::pages::all();
+    crate::names::all();
     println("done");
     power_off(true)
 }

@@ -7,4 +7,5 @@
 
 pub mod http;
 pub mod http_client;
+pub mod mdns;
 pub mod websocket;

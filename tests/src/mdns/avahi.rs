@@ -27,6 +27,8 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus C
 /// them run at once, beside the computer's own too. Dropped, all of it goes.
 #[derive(Debug)]
 pub struct Avahi<'n> {
+    /// Its host name, which is another than it was given if somebody had that.
+    pub host_name: String,
     daemon: Process,
     namespace: &'n Namespace,
     bus: String,
@@ -70,8 +72,10 @@ impl Namespace {
         daemon.arg("--file").arg(config).args(["--no-drop-root", "--no-chroot", "--no-rlimits", "--no-proc-title"]);
         daemon.env("DBUS_SYSTEM_BUS_ADDRESS", &bus).stdin(Stdio::null());
         let mut daemon = self.start(&mut daemon);
-        daemon.wait_for("Server startup complete");
-        Avahi { daemon, namespace: self, bus, _dbus: dbus, _folder: folder }
+        let started = daemon.wait_for("Server startup complete");
+        let (_, own) = started.split_once("Host name is ").expect("its host name");
+        let host_name = own.split(". ").next().expect("a sentence").to_owned();
+        Avahi { host_name, daemon, namespace: self, bus, _dbus: dbus, _folder: folder }
     }
 }
 
@@ -111,6 +115,22 @@ impl Avahi<'_> {
         }
     }
 
+    /// Has a client look a host up, with `-4` or `-6`, again and again until the answer holds `part`; gives the answer.
+    ///
+    /// # Panics
+    /// When that is not so within [`DEADLINE`].
+    #[track_caller]
+    pub fn until_resolved(&self, version: &str, host: &str, part: &str) -> String {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let answer = self.run(&format!("avahi-resolve {version} -n"), &[host]);
+            if answer.out.contains(part) {
+                return answer.out;
+            }
+            assert!(Instant::now() < until, "no {part} in the end: {}{}", answer.out, answer.err);
+        }
+    }
+
     /// Publishes a service, and waits until its name is its own.
     #[track_caller]
     pub fn publish(&self, name: &str, kind: &str, port: u16, more: &[&str]) -> Process {
@@ -118,12 +138,6 @@ impl Avahi<'_> {
         let mut publish = self.start("avahi-publish -s", &[&[name, kind, &port], more].concat());
         publish.wait_for("Established under name");
         publish
-    }
-
-    /// Waits for a line of the daemon's log.
-    #[track_caller]
-    pub fn wait_for(&mut self, part: &str) -> String {
-        self.daemon.wait_for(part)
     }
 
     /// Stops the daemon, which says goodbye, and waits for its end.

@@ -167,10 +167,10 @@ fn it_is_waited_for_and_wakes_the_lookup() {
     let learn = || service.learn(LocalType::A, &at(FOUR));
     assert_eq!(while_asking(&resolver, Family::V4, 300, learn), (ips(&[FOUR]), 300));
     assert_eq!(service.polls.get(), 2, "once at first, and once when it was woken");
-    // The other version is waited for a second longer, and no longer.
-    assert_eq!(timed(&resolver, Family::Both), (ips(&[FOUR]), 1000));
+    // The other version is waited for half a second longer, and no longer.
+    assert_eq!(timed(&resolver, Family::Both), (ips(&[FOUR]), 500));
     let learn = || service.learn(LocalType::Aaaa, &at(SIX));
-    assert_eq!(while_asking(&resolver, Family::Both, 600, learn), (ips(&[FOUR, SIX]), 600));
+    assert_eq!(while_asking(&resolver, Family::Both, 400, learn), (ips(&[FOUR, SIX]), 400));
     assert_eq!(service.held(), 0);
 }
 

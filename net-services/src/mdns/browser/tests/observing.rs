@@ -1,0 +1,204 @@
+use core::net::IpAddr;
+
+use domain::base::Rtype;
+use std::vec::Vec;
+
+use super::super::super::testing::{Compose, PEER, Put};
+use super::super::super::{GROUP_V4, PORT};
+use super::*;
+
+const X: &str = "x._http._tcp.local";
+
+fn pointer() -> Compose {
+    Compose::response().answer(TYPE, 4500, &Put::Ptr(X))
+}
+
+fn query() -> Compose {
+    Compose::query().ask(TYPE, Rtype::PTR)
+}
+
+/// M-19: what another host has just asked counts as asked.
+#[test]
+fn what_another_host_asks_is_not_asked_again() {
+    let mut device = device(1);
+    ask(&mut device, TYPE, Rtype::PTR, false);
+    device.hear(&query());
+    assert!(device.run(990).is_empty());
+    assert_eq!(device.run(20).len(), 1, "the next, a second later");
+    assert_eq!(device.engine.stats().questions_spared, 1);
+    device.run(1600);
+    device.hear(&query());
+    assert!(device.run(3900).is_empty());
+    assert_eq!(device.run(200).len(), 1, "in the last quarter of the interval of 2 s, so 4 s are next");
+    device.run(1000);
+    device.hear(&query());
+    assert_eq!(device.engine.stats().questions_spared, 2, "too early in an interval of 8 s");
+    assert_eq!(device.run(7000).len(), 1);
+}
+
+/// M-19: but not if it asks for a unicast reply, knows what we do not, leaves out known answers, is not multicast or not
+/// another host's.
+#[test]
+fn other_queries_spare_nothing() {
+    for case in 0..7 {
+        let mut device = device(1);
+        ask(&mut device, TYPE, Rtype::PTR, false);
+        match case {
+            0 => device.hear(&Compose::query().ask_unicast(TYPE, Rtype::PTR)),
+            1 => device.hear(&query().answer(TYPE, 4500, &Put::Ptr(X))),
+            2 => device.hear(&query().truncated()),
+            3 => device.hear(&Compose::query().ask(TYPE, Rtype::ANY)),
+            4 => device.hear(&Compose::query().ask("_other._tcp.local", Rtype::PTR)),
+            5 => device.hear_from("192.0.2.1", &query().bytes()),
+            _ => device.receive(
+                (PEER.parse::<IpAddr>().unwrap(), PORT).into(),
+                "192.0.2.1".parse().unwrap(),
+                &query().bytes(),
+            ),
+        };
+        assert_eq!(device.run(200).len(), 1, "{case}");
+        assert_eq!(device.engine.stats().questions_spared, 0);
+    }
+}
+
+/// M-19: known answers that we would list too do not matter.
+#[test]
+fn a_query_that_knows_no_more_spares_ours() {
+    let mut device = device(1);
+    device.hear(&pointer());
+    ask(&mut device, TYPE, Rtype::PTR, false);
+    device.hear(&query().answer(TYPE, 3000, &Put::Ptr(X)));
+    assert!(device.run(900).is_empty());
+    // Nor does what belongs to another question of it.
+    let mut device = super::device(2);
+    ask(&mut device, TYPE, Rtype::PTR, false);
+    let other = query().ask("_other._tcp.local", Rtype::PTR);
+    device.hear(&other.answer("_other._tcp.local", 4500, &Put::Ptr("y._other._tcp.local")));
+    assert!(device.run(900).is_empty());
+}
+
+/// M-19: another host's query refreshes as well as an own.
+#[test]
+fn a_refresh_is_spared_too() {
+    let mut device = device(1);
+    device.hear(&Compose::response().answer("a.local", 120, &Put::Address("192.0.2.7")));
+    ask(&mut device, "a.local", Rtype::A, false);
+    assert!(device.run(95_999).is_empty());
+    // At 80 percent, before ours.
+    device.run(1);
+    device.hear(&Compose::query().ask("a.local", Rtype::A));
+    assert!(device.run(5900).is_empty());
+    assert_eq!(device.run(2500).len(), 1, "at 85 percent");
+}
+
+fn is_known(device: &Device) -> bool {
+    !seen(device, TYPE, Rtype::PTR).is_empty()
+}
+
+/// M-44: two queries within 10 seconds to which a record's owner should have answered, but did not.
+#[test]
+fn what_nobody_defends_is_gone() {
+    let mut device = device(1);
+    device.hear(&pointer());
+    device.run(5000);
+    device.hear(&query());
+    device.run(3000);
+    assert!(is_known(&device));
+    device.hear(&query());
+    device.run(999);
+    assert!(is_known(&device), "the answer may still come");
+    let before = device.engine.generation();
+    device.run(1);
+    assert!(!is_known(&device) && device.engine.generation() != before);
+    assert_eq!(device.engine.stats().sent, 0, "others do not reconfirm it (RFC 6762 section 10.5)");
+}
+
+/// M-44: an answer settles it; queries that need no answer, or are too far apart, mean nothing.
+#[test]
+fn what_is_answered_or_need_not_be_stays() {
+    for case in 0..7 {
+        let mut device = device(1);
+        device.hear(&pointer());
+        device.run(if case == 0 { 100 } else { 5000 });
+        for _ in 0..5 {
+            match case {
+                // Just multicast: it need not be again.
+                0 => device.hear(&query()),
+                1 => device.hear(&query().answer(TYPE, 4000, &Put::Ptr(X))),
+                2 => device.hear(&Compose::query().ask_unicast(TYPE, Rtype::PTR)),
+                3 => device.hear(&query().truncated()),
+                4 => {
+                    device.run(10_100);
+                    device.hear(&query())
+                }
+                5 => {
+                    device.hear(&query());
+                    device.run(100);
+                    device.hear(&pointer())
+                }
+                // Two hosts at the same time: one answer does for both.
+                _ => {
+                    device.hear(&query());
+                    device.run(20);
+                    let sent = device.hear_from("192.0.2.98", &query().bytes());
+                    device.run(100);
+                    device.hear(&pointer());
+                    sent
+                }
+            };
+            device.run(if case == 0 { 150 } else { 1500 });
+        }
+        assert!(is_known(&device), "{case}");
+    }
+}
+
+/// M-44: it may be answered late: within the last second it is rescued.
+#[test]
+fn a_late_answer_rescues_a_record() {
+    let mut device = device(1);
+    device.hear(&pointer());
+    device.run(5000);
+    device.hear(&query());
+    device.run(1000);
+    device.hear(&query());
+    device.run(500);
+    device.hear(&pointer());
+    device.run(60_000);
+    assert!(is_known(&device));
+}
+
+/// M-44: only the record that the question is for, and only those not in the list of known answers.
+#[test]
+fn others_are_not_suspected() {
+    let mut device = device(1);
+    let y = "y._http._tcp.local";
+    device.hear(&pointer().answer(TYPE, 4500, &Put::Ptr(y)).answer(X, 120, &Put::Txt(b"\0")));
+    device.run(5000);
+    for _ in 0..3 {
+        device.hear(&query().answer(TYPE, 4000, &Put::Ptr(X)));
+        device.run(1500);
+    }
+    assert_eq!(seen(&device, TYPE, Rtype::PTR), [std::format!("PTR {X}")]);
+    assert_eq!(seen(&device, X, Rtype::TXT).len(), 1);
+}
+
+/// A query with as many questions and answers as fit takes no time to speak of, and changes nothing that it should not.
+#[test]
+fn long_queries_are_harmless() {
+    let mut device = device_of::<2048>(1);
+    for i in 0..20 {
+        let all = (0..100)
+            .fold(Compose::response(), |all, j| all.answer(TYPE, 4500, &Put::Ptr(&std::format!("{i}-{j}.{TYPE}"))));
+        device.hear(&all);
+    }
+    device.run(3000);
+    assert_eq!(seen(&device, TYPE, Rtype::PTR).len(), 2000);
+    let names: Vec<_> = (0..150).map(|i| std::format!("{}-{i}.{TYPE}", i % 7)).collect();
+    let mut long = names.iter().fold(Compose::query(), |all, _| all.ask(TYPE, Rtype::PTR));
+    long = names.iter().fold(long, |all, of| all.answer(TYPE, 4500, &Put::Ptr(of)));
+    for _ in 0..3 {
+        device.receive((PEER.parse::<IpAddr>().unwrap(), PORT).into(), GROUP_V4.into(), &long.bytes());
+        device.run(10);
+    }
+    assert_eq!(seen(&device, TYPE, Rtype::PTR).len(), 2000);
+}

@@ -1,0 +1,77 @@
+//! Other hosts' queries: they may spare us asking the same (RFC 6762 section 7.3), and what nobody answers to them may be
+//! gone (section 10.5).
+
+use domain::base::Rtype;
+use domain::base::ToName as _;
+use domain::base::message::Section;
+use domain::base::rdata::RecordData as _;
+
+use super::browser::Browser;
+use super::cached::GRACE;
+use super::engine::{Context, Query};
+use super::message::{Question, Record};
+use super::name;
+
+impl Browser<'_> {
+    /// Looks at a query of another host.
+    pub(super) fn observe_query(&mut self, cx: &mut Context<'_>, query: &Query<'_>) {
+        // Only the answers to multicast are heard by all. Of a truncated query not all known answers are here. And what
+        // this device itself has sent may come back to it.
+        let from = query.from.ip().to_canonical();
+        let own = cx.network.addresses().any(|address| address == from);
+        if !self.active || !query.multicast || query.message.is_truncated() || own {
+            return;
+        }
+        self.tidy(cx);
+        self.cache.iter().for_each(|record| record.change(|about| about.set_heard(false)));
+        for (_, known) in query.message.records().filter(|(section, _)| *section == Section::Answer) {
+            if let Some(record) = self.cache.find(name::copy(&known.name).as_slice(), &known.data) {
+                record.change(|about| about.set_heard(true));
+            }
+        }
+        for question in query.message.questions().filter(|question| !question.unicast) {
+            self.spare(cx, query, &question);
+            self.suspect(cx, &question);
+        }
+    }
+
+    /// What this device was about to ask has been asked, if it would not have listed less as known (M-19).
+    fn spare(&mut self, cx: &mut Context<'_>, query: &Query<'_>, question: &Question<'_>) {
+        let (now, rtype) = (cx.now, question.rtype);
+        let owner = name::copy(&question.name);
+        let name = owner.as_slice();
+        let Self { questions, cache, .. } = self;
+        let refreshes = || cache.iter().filter(|record| record.is(name, rtype) && record.about().may_refresh(now));
+        let soon = questions.soon(now, name, rtype);
+        if soon.is_none() && refreshes().next().is_none() {
+            return;
+        }
+        let known_here = |known: &Record<'_>| {
+            cache.find(name, &known.data).is_some_and(|record| record.about().is_known_answer(now))
+        };
+        let mut answers = query.message.records().filter(|(section, known)| {
+            *section == Section::Answer && known.data.rtype() == rtype && known.name.name_eq(&question.name)
+        });
+        if answers.all(|(_, known)| known_here(&known)) {
+            soon.into_iter().for_each(|entry| entry.asked(now));
+            refreshes().for_each(|record| record.change(|about| about.refreshed(now, cx.random)));
+            cx.stats.questions_spared = cx.stats.questions_spared.wrapping_add(1);
+        }
+    }
+
+    /// The owner of a record should answer with it now, since the query does not list it as known. Records whose owner has
+    /// not done so to two queries end soon, unless it comes to that yet (M-44). They are not asked for before: if all hosts
+    /// did that, it would be too many (RFC 6762 section 10.5).
+    fn suspect(&mut self, cx: &mut Context<'_>, question: &Question<'_>) {
+        // That is what a probe asks, and it may be the owner's.
+        if question.rtype == Rtype::ANY {
+            return;
+        }
+        let owner = name::copy(&question.name);
+        for record in self.cache.iter().filter(|record| record.is(owner.as_slice(), question.rtype)) {
+            if !record.about().is_heard() && record.change(|about| about.set_suspect(cx.now)) {
+                self.cache.end_within(cx.now, &record, GRACE);
+            }
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! The browser: asks, and keeps what is answered.
 
+use core::net::IpAddr;
+
 use domain::base::Rtype;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 use net_core::time::{Duration, Instant};
 
 use super::cache::{self, Cache, is_shared};
-use super::cached::{About, GRACE};
+use super::cached::{About, GRACE, Source};
 use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
@@ -129,23 +131,24 @@ impl<'d> Browser<'d> {
     }
 
     /// Takes what another host tells, whether it was asked or not, by whom, and how (RFC 6762 section 10).
-    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>) {
+    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>, from: IpAddr) {
         if !self.active {
             return;
         }
+        let source = Source::new(from);
         self.tidy(cx);
         for rank in 0..RANKS {
             for (section, record) in message.records() {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
                     let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record });
+                    self.take(cx, &Record { flush, ..record }, source);
                 }
             }
         }
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>) {
+    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>, source: Source) {
         let (now, rtype) = (cx.now, record.data.rtype());
         let owner = name::copy(&record.name);
         let name = owner.as_slice();
@@ -163,11 +166,15 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
-            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
+            let renew = |about: &mut About| {
+                about.set_source(source);
+                about.renew(now, cx.random, record.ttl, record.flush)
+            };
+            if known.change(renew) {
                 self.cache.changed();
             }
         } else {
-            self.add(cx, name, record);
+            self.add(cx, name, record, source);
         }
         if record.flush {
             self.cache.flush(now, name, rtype);
@@ -175,7 +182,7 @@ impl<'d> Browser<'d> {
     }
 
     /// Adds a record, if there is room for what is of so much interest (M-45).
-    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>) {
+    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>, source: Source) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
         let mut scratch = name::root();
@@ -189,6 +196,7 @@ impl<'d> Browser<'d> {
             return;
         }
         let mut about = About::new(cx.now, cx.random, rtype, record.ttl, record.flush);
+        about.set_source(source);
         about.set_interest(wanted, follow);
         self.cache.push(name, &record.data, about);
         if let Some(added) = self.cache.last() {

@@ -1,5 +1,7 @@
 //! What is known of a cached record beside its bytes: its times.
 
+use core::net::IpAddr;
+
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
@@ -44,6 +46,9 @@ const WANTED: u8 = 1 << 4;
 /// And for what it leads to.
 const FOLLOW: u8 = 1 << 5;
 
+/// The bits of a lifetime: [`TTL_MAX`] takes 23 in milliseconds.
+const LIFETIME: u32 = 0x00ff_ffff;
+
 /// In place of a time: none.
 const NEVER: u16 = u16::MAX;
 
@@ -63,13 +68,38 @@ impl Moment {
     }
 }
 
+/// Who has sent something: the IP version, and enough of the address to tell most hosts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Source(u8);
+
+impl Source {
+    const V6: u8 = 1 << 7;
+
+    pub(super) fn new(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(fold(&v4.octets()) & !Self::V6),
+            IpAddr::V6(v6) => Self(fold(&v6.octets()) | Self::V6),
+        }
+    }
+
+    /// Whether the record of `self` is one that its owner should tell when it hears a query from `querier`: it does not
+    /// hear itself, and may not hear the other IP version.
+    fn hears(self, querier: Self) -> bool {
+        self != querier && self.0 & Self::V6 == querier.0 & Self::V6
+    }
+}
+
+fn fold(octets: &[u8]) -> u8 {
+    octets.iter().fold(0, |sum: u8, octet| sum.wrapping_mul(31).wrapping_add(*octet))
+}
+
 /// What is known of a cached record. It is small, since a device has few bytes for many records: times are counted from
 /// the one when the record came.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About {
     received: Moment,
-    /// How long it lives, in milliseconds: its TTL, or less.
-    lifetime: u32,
+    /// In 24 bits how long it lives, in milliseconds: its TTL, or less. Above them who has told it.
+    lifetime_and_source: u32,
     /// In seconds, at most [`TTL_MAX`].
     ttl: u16,
     pub(super) rtype: Rtype,
@@ -93,7 +123,7 @@ impl About {
     pub(super) fn new(now: Instant, random: &mut Random, rtype: Rtype, ttl: u32, unique: bool) -> Self {
         let mut new = Self {
             received: Moment::new(now),
-            lifetime: 0,
+            lifetime_and_source: 0,
             ttl: 0,
             rtype,
             used: 0,
@@ -111,7 +141,7 @@ impl About {
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
         self.ttl = ttl.min(TTL_MAX.into()) as u16;
-        self.lifetime = u32::from(self.ttl) * 1000;
+        self.set_lifetime(self.ttl_millis());
         self.used = 0;
         self.suspect = NEVER;
         self.set_refreshes(0);
@@ -136,6 +166,23 @@ impl About {
         };
         self.set_received(now, random, ttl, unique);
         was_dying
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.lifetime_and_source & LIFETIME
+    }
+
+    fn set_lifetime(&mut self, millis: u64) {
+        let millis = u32::try_from(millis).unwrap_or(u32::MAX).min(LIFETIME);
+        self.lifetime_and_source = self.lifetime_and_source & !LIFETIME | millis;
+    }
+
+    fn source(&self) -> Source {
+        Source((self.lifetime_and_source >> 24) as u8)
+    }
+
+    pub(super) fn set_source(&mut self, source: Source) {
+        self.lifetime_and_source = self.lifetime() | u32::from(source.0) << 24;
     }
 
     fn has(&self, flag: u8) -> bool {
@@ -177,23 +224,23 @@ impl About {
     }
 
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.age(now) < u64::from(self.lifetime)
+        self.age(now) < u64::from(self.lifetime())
     }
 
     /// When it ends.
     pub(super) fn end(&self) -> Instant {
-        self.at(self.lifetime.into())
+        self.at(self.lifetime().into())
     }
 
     /// Seconds that are left of its TTL.
     pub(super) fn remaining(&self, now: Instant) -> u32 {
-        (u64::from(self.lifetime).saturating_sub(self.age(now)) / 1000) as u32
+        (u64::from(self.lifetime()).saturating_sub(self.age(now)) / 1000) as u32
     }
 
     /// Makes it end within `span`, unless it comes again. Gives whether that is news.
     pub(super) fn end_within(&mut self, now: Instant, span: Duration) -> bool {
         let end = self.age(now).saturating_add(span.as_millis());
-        self.lifetime = self.lifetime.min(u32::try_from(end).unwrap_or(u32::MAX));
+        self.set_lifetime(end.min(self.lifetime().into()));
         let news = !self.is_dying();
         self.set(DYING, true);
         news
@@ -216,7 +263,7 @@ impl About {
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
-        let left = u64::from(self.lifetime).saturating_sub(self.age(now));
+        let left = u64::from(self.lifetime()).saturating_sub(self.age(now));
         !self.is_dying() && left > self.ttl_millis() / 2
     }
 
@@ -259,17 +306,21 @@ impl About {
         self.set(FOLLOW, follow);
     }
 
-    /// A query has come that its owner should answer with it. Gives whether that was one too many (M-44).
-    pub(super) fn set_suspect(&mut self, now: Instant) -> bool {
+    /// A query has come that its owner should answer with it. If that was one too many, and no answer comes until ten
+    /// seconds have passed since the first, it ends (M-44).
+    pub(super) fn set_suspect(&mut self, now: Instant, querier: Source) {
         let age = self.age(now);
-        if age < JUST_SEEN || self.is_dying() {
-            return false;
+        if age < JUST_SEEN || self.is_dying() || !self.source().hears(querier) {
+            return;
         }
-        let since = age.saturating_sub(u64::from(self.suspect) * 100);
+        let first = u64::from(self.suspect) * 100;
+        let since = age.saturating_sub(first);
         if self.suspect == NEVER || since > SUSPECT_WITHIN {
             self.suspect = tenths(age);
+        } else if since >= SUSPECT_APART {
+            let end = (first + SUSPECT_WITHIN).max(age + GRACE.as_millis());
+            self.set_lifetime(end.min(self.lifetime().into()));
         }
-        self.suspect != NEVER && (SUSPECT_APART..=SUSPECT_WITHIN).contains(&since)
     }
 
     fn refresh_age(&self) -> Option<u64> {

@@ -7,7 +7,7 @@ use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 
 use super::browser::Browser;
-use super::cached::GRACE;
+use super::cached::Source;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
@@ -22,6 +22,7 @@ impl Browser<'_> {
         if !self.active || !query.multicast || query.message.is_truncated() || own {
             return;
         }
+        let source = Source::new(from);
         self.tidy(cx);
         self.cache.iter().for_each(|record| record.change(|about| about.set_heard(false)));
         for (_, known) in query.message.records().filter(|(section, _)| *section == Section::Answer) {
@@ -31,7 +32,7 @@ impl Browser<'_> {
         }
         for question in query.message.questions().filter(|question| !question.unicast) {
             self.spare(cx, query, &question);
-            self.suspect(cx, &question);
+            self.suspect(cx, &question, source);
         }
     }
 
@@ -62,15 +63,15 @@ impl Browser<'_> {
     /// The owner of a record should answer with it now, since the query does not list it as known. Records whose owner has
     /// not done so to two queries end soon, unless it comes to that yet (M-44). They are not asked for before: if all hosts
     /// did that, it would be too many (RFC 6762 section 10.5).
-    fn suspect(&mut self, cx: &mut Context<'_>, question: &Question<'_>) {
+    fn suspect(&mut self, cx: &mut Context<'_>, question: &Question<'_>, querier: Source) {
         // That is what a probe asks, and it may be the owner's.
         if question.rtype == Rtype::ANY {
             return;
         }
         let owner = name::copy(&question.name);
         for record in self.cache.iter().filter(|record| record.is(owner.as_slice(), question.rtype)) {
-            if !record.about().is_heard() && record.change(|about| about.set_suspect(cx.now)) {
-                self.cache.end_within(cx.now, &record, GRACE);
+            if !record.about().is_heard() {
+                record.change(|about| about.set_suspect(cx.now, querier));
             }
         }
     }

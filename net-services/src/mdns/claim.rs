@@ -47,6 +47,16 @@ pub(super) enum Extent {
     Srv,
 }
 
+/// Whether others contradict what is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conflict {
+    None,
+    /// The response that is being read does.
+    Now,
+    /// One has done so when the name was ours, and it has not been probed since.
+    Disputed,
+}
+
 /// What the user is to be told of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
@@ -70,8 +80,7 @@ pub(super) struct Claim {
     pub(super) forget: bool,
     /// A service: its host has another name, which is to be announced when that is known to be free.
     pub(super) target_renamed: bool,
-    /// While a response is being read: it contradicts what is claimed.
-    pub(super) in_conflict: bool,
+    pub(super) conflict: Conflict,
     news: News,
     /// When the next step is due. Not in [`Phase::Idle`] and [`Phase::Established`].
     due: Millis,
@@ -87,7 +96,7 @@ impl Claim {
             announced: false,
             forget: false,
             target_renamed: false,
-            in_conflict: false,
+            conflict: Conflict::None,
             news: News::None,
             due: Millis::START,
             last_conflict: Millis::START,
@@ -97,6 +106,12 @@ impl Claim {
     /// Whether queries are answered with its records.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.phase, Phase::Announcing(_) | Phase::Established)
+    }
+
+    /// Whether what others tell may contradict it. Where two have found that both use a name, each waits until it has
+    /// probed: or both would give it up, each for what the other had said before.
+    pub(super) fn can_conflict(&self) -> bool {
+        self.is_ours() || (self.phase == Phase::Probing && self.conflict != Conflict::Disputed)
     }
 
     pub(super) fn leaves(&self) -> bool {
@@ -143,6 +158,7 @@ impl Claim {
 
     /// A probe has been sent.
     pub(super) fn has_probed(&mut self, now: Instant) {
+        self.conflict = Conflict::None;
         self.sent = self.sent.saturating_add(1);
         self.due = Millis::ceil(now).plus(PROBE_INTERVAL);
     }

@@ -6,7 +6,7 @@ use domain::base::Rtype;
 use domain::base::rdata::RecordData as _;
 use net_core::time::Duration;
 
-use super::claim::{Claim, Phase};
+use super::claim::{Claim, Conflict, Phase};
 use super::clock::Millis;
 use super::data::Data;
 use super::engine::Context;
@@ -16,7 +16,8 @@ use super::own::{NameOf, Names, Owner};
 use super::pending::UNASKED;
 use super::responder::Responder;
 
-/// After so long an address that was this device's own may be that of another host.
+/// After so long what this device has told no longer comes back to it: an address that was its own may be that of another
+/// host.
 const FORMER: Duration = Duration::from_secs(10);
 
 impl Responder<'_> {
@@ -25,15 +26,15 @@ impl Responder<'_> {
         self.looked_at = cx.now;
         for (_, record) in message.records() {
             for owner in self.own.owners() {
-                if self.own.claim(owner).is_some_and(|claim| !matches!(claim.phase, Phase::Idle | Phase::Leaving)) {
+                if self.own.claim(owner).is_some_and(Claim::can_conflict) {
                     self.compare(cx, owner, &record, multicast);
                 }
             }
         }
         // A message of several records is one conflict.
         for owner in self.own.owners() {
-            if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.in_conflict) {
-                claim.in_conflict = false;
+            if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.conflict == Conflict::Now) {
+                claim.conflict = Conflict::None;
                 self.resolve(cx, owner);
             }
         }
@@ -63,10 +64,11 @@ impl Responder<'_> {
             None if own_name
                 && claimed.contains(&rtype)
                 && record.ttl > 0
-                && !self.is_known_address(cx, &record.data) =>
+                && !self.is_known_address(cx, &record.data)
+                && !self.is_former_txt(cx, &record.data) =>
             {
                 if let Some(claim) = self.own.claim_mut(owner) {
-                    claim.in_conflict = true;
+                    claim.conflict = Conflict::Now;
                 }
             }
             None => {}
@@ -108,6 +110,11 @@ impl Responder<'_> {
             || self.former.iter().any(|former| former.address == address && former.since.is_within(FORMER, cx.now))
     }
 
+    /// Whether it may be what this device has told a short time ago. Another's service is known by its SRV record too.
+    fn is_former_txt(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
+        matches!(data, Data::Txt(_)) && self.txt_changed.is_within(FORMER, cx.now)
+    }
+
     /// Another host has a name of ours.
     fn resolve(&mut self, cx: &mut Context<'_>, owner: Owner) {
         cx.stats.conflicts = cx.stats.conflicts.wrapping_add(1);
@@ -124,8 +131,10 @@ impl Responder<'_> {
                 claim.announced = false;
             }
             self.host_renamed(owner);
+        } else if let Some(claim) = self.own.claim_mut(owner) {
+            // In use by both, both probe, and one of them will lose (M-14).
+            claim.conflict = Conflict::Disputed;
         }
-        // In use by both, both probe, and one of them will lose (M-14).
         let due = Claim::first_probe(cx.random, cx.now);
         self.probe(cx, owner, due);
     }

@@ -171,7 +171,7 @@ impl<'d> Engine<'d> {
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
                 responder.handle_response(&mut context, &message, arrival.is_multicast());
-                browser.handle_response(&mut context, &message);
+                browser.handle_response(&mut context, &message, arrival.from.ip());
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };

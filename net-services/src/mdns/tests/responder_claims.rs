@@ -223,11 +223,13 @@ fn changed_txt_data_is_announced() {
         assert_eq!(sent.read().answers(), [text]);
         assert!(sent.read().records[0].flush);
     }
-    // A change at once after that is not held back: it is another record than the one just sent.
+    // M-20: a change at once after that has to wait: others would keep both.
     device.engine.set_txt(device.now, service, &["a"]).unwrap();
     device.run(100);
     device.engine.set_txt(device.now, service, &["b"]).unwrap();
-    assert_eq!(device.take()[0].read().answers(), ["Web._http._tcp.local TXT \\x01b"]);
+    let sent = device.run(1000);
+    assert_eq!(millis(&sent), [17_000]);
+    assert_eq!(sent[0].read().answers(), ["Web._http._tcp.local TXT \\x01b"]);
 }
 
 /// M-12: goodbyes for all that was announced, at once and again 1 s later; then the memory is free.

@@ -192,7 +192,8 @@ fn the_longest_names_are_names() {
 #[test]
 fn data_of_a_wrong_length() {
     let mut all = vec![];
-    let owners = [&b"\x04lamp\x05local\0"[..], b"\x04Lamp\x05_lamp\x04_tcp\x05local\0", b"\x05_http\x04_tcp\x05local\0"];
+    let owners =
+        [&b"\x04lamp\x05local\0"[..], b"\x04Lamp\x05_lamp\x04_tcp\x05local\0", b"\x05_http\x04_tcp\x05local\0"];
     for owner in owners {
         for (rtype, data) in [
             (1, &b"\xc0\0\x02\x01\x01"[..]),
@@ -570,7 +571,9 @@ fn data_that_trips_up_others() {
         device.hear(&reply);
         device.run(2000);
     }
-    for target in [b"\x04a\0\\.\x05_http\x04_tcp\x05local\0".to_vec(), b"\x02\xff\xfe\x05_http\x04_tcp\x05local\0".to_vec()] {
+    for target in
+        [b"\x04a\0\\.\x05_http\x04_tcp\x05local\0".to_vec(), b"\x02\xff\xfe\x05_http\x04_tcp\x05local\0".to_vec()]
+    {
         let one = record(b"\x05_http\x04_tcp\x05local\0", 12, IN, 120, target.len() as u16, &target);
         let srv = record(&target, 33, IN, 120, (6 + target.len()) as u16, &[&[0; 6], &target[..]].concat());
         device.hear_from(PEER, &message(RESPONSE, [0, 2, 0, 0], &[one, srv].concat()));

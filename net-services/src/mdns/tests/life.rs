@@ -56,7 +56,11 @@ fn told(link: &Link, from: usize) -> (BTreeSet<String>, BTreeSet<String>) {
         let read = seen.read();
         for line in read.records.iter().filter(|line| read.response && line.section == Section::Answer) {
             let text = format!("{} {}", line.name, line.text);
-            if line.ttl == 0 { withdrawn.insert(text) } else { told.insert(text) };
+            if line.ttl == 0 {
+                withdrawn.insert(text)
+            } else {
+                told.insert(text)
+            };
         }
     }
     (told, withdrawn)

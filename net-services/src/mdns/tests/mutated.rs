@@ -24,8 +24,7 @@ fn valid() -> Vec<Vec<u8>> {
             engine.set_host_name(now, "lamp").unwrap();
             engine.ask(now, &by_ref(&kind), Rtype::PTR, true).unwrap();
             let (subtypes, txt) = (&["_desk", "_wall"], &["path=/", "lit"]);
-            let lamp =
-                Service { instance: "Lamp", kind: "_lamp._tcp", port: 7, subtypes, txt, ..Service::default() };
+            let lamp = Service { instance: "Lamp", kind: "_lamp._tcp", port: 7, subtypes, txt, ..Service::default() };
             engine.publish(now, &lamp).unwrap()
         });
         link.connect(device, &[&v4, &v6]);

@@ -77,8 +77,11 @@ impl Browser<'_> {
                 lead.change(|about| about.rest());
                 continue;
             }
+            let first = writer.is_empty();
             for (rtype, _) in types.into_iter().zip(missing).filter(|(_, missing)| *missing) {
-                if !write(now, cx.stats, &self.cache, writer, target, rtype, false) {
+                let fits = write(now, cx.stats, &self.cache, writer, target, rtype, false);
+                // What does not even fit into a message of its own has to wait for the next try.
+                if !fits && !first {
                     return false;
                 }
             }

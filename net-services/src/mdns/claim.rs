@@ -31,7 +31,7 @@ pub(super) enum Phase {
     /// There is no network, or a name is missing.
     Idle,
     Probing,
-    Announcing,
+    Announcing(Extent),
     Established,
     /// Goodbyes are being sent.
     Leaving,
@@ -47,6 +47,16 @@ pub(super) enum Extent {
     Srv,
 }
 
+/// What the user is to be told of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    None,
+    Renamed,
+    Established,
+    /// First that it has another name, then that this is its own.
+    Both,
+}
+
 /// The state of a name, and of the records that belong to it.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -60,14 +70,9 @@ pub(super) struct Claim {
     pub(super) forget: bool,
     /// A service: its host has another name, which is to be announced when that is known to be free.
     pub(super) target_renamed: bool,
-    /// What is being announced.
-    pub(super) extent: Extent,
     /// While a response is being read: it contradicts what is claimed.
     pub(super) in_conflict: bool,
-    /// To be told: it has another name.
-    pub(super) renamed: bool,
-    /// To be told: the name is ours.
-    pub(super) established: bool,
+    news: News,
     /// When the next step is due. Not in [`Phase::Idle`] and [`Phase::Established`].
     due: Millis,
     last_conflict: Millis,
@@ -82,10 +87,8 @@ impl Claim {
             announced: false,
             forget: false,
             target_renamed: false,
-            extent: Extent::All,
             in_conflict: false,
-            renamed: false,
-            established: false,
+            news: News::None,
             due: Millis::START,
             last_conflict: Millis::START,
         }
@@ -93,7 +96,7 @@ impl Claim {
 
     /// Whether queries are answered with its records.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.phase, Phase::Announcing | Phase::Established)
+        matches!(self.phase, Phase::Announcing(_) | Phase::Established)
     }
 
     pub(super) fn leaves(&self) -> bool {
@@ -126,7 +129,10 @@ impl Claim {
     pub(super) fn probe(&mut self, due: Millis, now: Instant) {
         let slow = Millis::ceil(now).plus(SLOW);
         let due = if self.conflicts >= MANY_CONFLICTS && due.since(slow) < 0 { slow } else { due };
-        self.established = false;
+        self.news = match self.news {
+            News::Renamed | News::Both => News::Renamed,
+            News::None | News::Established => News::None,
+        };
         self.enter(Phase::Probing, due);
     }
 
@@ -159,9 +165,31 @@ impl Claim {
 
     /// The name is ours, or records have changed: they are to be announced.
     pub(super) fn announce(&mut self, extent: Extent, now: Instant) {
-        let unfinished = self.phase == Phase::Announcing && self.extent != extent;
-        self.extent = if unfinished { Extent::All } else { extent };
-        self.enter(Phase::Announcing, Millis::floor(now));
+        let extent = match self.phase {
+            Phase::Announcing(unfinished) if unfinished != extent => Extent::All,
+            _ => extent,
+        };
+        self.enter(Phase::Announcing(extent), Millis::floor(now));
+    }
+
+    /// The user is to be told that it has another name.
+    pub(super) fn tell_renamed(&mut self) {
+        self.news = News::Renamed;
+    }
+
+    /// The user is to be told that the name is its own.
+    pub(super) fn tell_established(&mut self) {
+        self.news = if matches!(self.news, News::Renamed | News::Both) { News::Both } else { News::Established };
+    }
+
+    /// What the user is to be told next.
+    pub(super) fn take_news(&mut self) -> News {
+        let (next, rest) = match self.news {
+            News::Both => (News::Renamed, News::Established),
+            news => (news, News::None),
+        };
+        self.news = rest;
+        next
     }
 
     /// An announcement is on its way.
@@ -179,9 +207,7 @@ impl Claim {
 
     /// The records are to be withdrawn.
     pub(super) fn leave(&mut self, now: Instant) {
-        self.extent = Extent::All;
-        self.renamed = false;
-        self.established = false;
+        self.news = News::None;
         self.enter(Phase::Leaving, Millis::floor(now));
     }
 

@@ -120,7 +120,7 @@ impl Responder<'_> {
             // their service now.
             self.own.rename(owner);
             if let Some(claim) = self.own.claim_mut(owner) {
-                claim.renamed = true;
+                claim.tell_renamed();
                 claim.announced = false;
             }
             self.host_renamed(owner);

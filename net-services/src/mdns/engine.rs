@@ -265,7 +265,7 @@ impl<'d> Engine<'d> {
         self.stats.send_errors = self.stats.send_errors.wrapping_add(1);
     }
 
-    /// Tells the addresses of this device's other interfaces, at most 8, if they may be on the same link: when another
+    /// Tells the addresses of this device's other interfaces, at most 6, if they may be on the same link: when another
     /// engine announces them there under the same host name, that is no conflict.
     pub fn set_siblings(&mut self, addresses: &[IpAddr]) {
         self.responder.set_siblings(addresses);

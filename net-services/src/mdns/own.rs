@@ -1,6 +1,7 @@
 //! What this device publishes: the host, services, delegated hosts, and their records.
 
 use core::net::IpAddr;
+use core::num::NonZeroU8;
 
 use domain::base::{Rtype, ToName as _};
 use net_core::limits::ADDRESSES;
@@ -43,7 +44,7 @@ pub(super) struct Entry {
 /// What is known of a service beside its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About {
-    pub(super) type_length: u8,
+    pub(super) type_length: NonZeroU8,
     pub(super) subtypes_length: u16,
     pub(super) port: u16,
     pub(super) priority: u16,
@@ -70,14 +71,14 @@ impl Entry {
     }
 
     fn parts<'a>(&self, about: &About, bytes: &'a [u8]) -> Option<Parts<'a>> {
-        let (service_type, rest) = self.rest(bytes).split_at_checked(about.type_length.into())?;
+        let (service_type, rest) = self.rest(bytes).split_at_checked(about.type_length.get().into())?;
         let (subtypes, txt) = rest.split_at_checked(about.subtypes_length.into())?;
         Some(Parts { service_type, subtypes, txt })
     }
 
     /// Where the TXT data of a service begins.
     pub(super) fn txt_at(&self, about: &About) -> usize {
-        usize::from(self.base_length) + usize::from(about.type_length) + usize::from(about.subtypes_length)
+        usize::from(self.base_length) + usize::from(about.type_length.get()) + usize::from(about.subtypes_length)
     }
 }
 

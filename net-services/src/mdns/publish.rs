@@ -1,11 +1,12 @@
 //! What users publish and withdraw.
 
 use core::net::IpAddr;
+use core::num::NonZeroU8;
 
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
-use super::claim::{Claim, Extent};
+use super::claim::{Claim, Extent, Phase};
 use super::engine::Context;
 use super::marks::{Kind, Marks};
 use super::name::{self, by_ref};
@@ -68,7 +69,7 @@ impl Responder<'_> {
         let due = self.probe_with_others(cx);
         for owner in self.own.owners() {
             let waited = self.own.about(owner).is_some_and(|about| about.host == 0)
-                && self.own.claim(owner).is_some_and(|claim| claim.phase == super::claim::Phase::Idle);
+                && self.own.claim(owner).is_some_and(|claim| claim.phase == Phase::Idle);
             if owner == Owner::Host || waited {
                 self.probe(cx, owner, due);
             }
@@ -145,7 +146,8 @@ impl Responder<'_> {
         let (base, number) = numbered::split(&label, Style::Service);
         let id = self.next_id();
         let Service { port, priority, weight, .. } = *service;
-        let (type_length, subtypes_length) = (type_bytes.len() as u8, subtypes.len() as u16);
+        let type_length = NonZeroU8::new(type_bytes.len() as u8).ok_or(MdnsError::InvalidType)?;
+        let subtypes_length = subtypes.len() as u16;
         let about = About { type_length, subtypes_length, port, priority, weight, host };
         self.insert(cx, Entry::new(id, base, number, Some(about)), &[base.as_bytes(), type_bytes, &subtypes, &txt])?;
         Ok(ServiceId(id))
@@ -279,6 +281,9 @@ fn subtype_bytes(
     subtypes: &[&str],
     service_type: &name::NameRef<'_>,
 ) -> Result<Vec<u8, { SUBTYPES * (1 + name::LABEL_MAX) }>, MdnsError> {
+    if subtypes.len() > SUBTYPES {
+        return Err(MdnsError::InvalidType);
+    }
     let mut bytes = Vec::new();
     for (i, label) in subtypes.iter().enumerate() {
         if subtypes.iter().take(i).any(|earlier| earlier.eq_ignore_ascii_case(label)) {

@@ -79,10 +79,6 @@ impl<'d> Questions<'d> {
         Self { entries, numbers: 0 }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
-        self.entries.iter()
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut Entry, &[u8])> {
         self.entries.iter_mut()
     }

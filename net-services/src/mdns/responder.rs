@@ -7,7 +7,7 @@ use heapless::Vec;
 use net_core::limits::ADDRESSES;
 use net_core::time::{Duration, Instant};
 
-use super::claim::{Claim, Extent};
+use super::claim::{Claim, Extent, News};
 use super::clock::{LastTime, Millis};
 use super::data::Data;
 use super::engine::Context;
@@ -20,9 +20,9 @@ use super::pool::Pool;
 use super::{Config, Event, HostId, Label, ServiceId};
 
 /// Addresses of the device's other interfaces that are remembered. Of more than these a conflict may be seen where none is.
-const SIBLINGS: usize = 8;
+const SIBLINGS: usize = ADDRESSES;
 /// Addresses that are remembered when the interface loses them; of more, the one longest gone is forgotten.
-const FORMER: usize = 4;
+const FORMER: usize = 3;
 /// A name joins those that wait to be probed if they do not wait for longer than names usually do.
 const JOIN: Duration = Duration::from_millis(250);
 
@@ -217,10 +217,10 @@ impl<'d> Responder<'d> {
             let id = self.own.id(owner);
             let is_service = self.own.about(owner).is_some();
             let Some(claim) = self.own.claim_mut(owner) else { continue };
-            let renamed = core::mem::take(&mut claim.renamed);
-            if !renamed && !core::mem::take(&mut claim.established) {
-                continue;
-            }
+            let renamed = match claim.take_news() {
+                News::None => continue,
+                news => news == News::Renamed,
+            };
             return Some(match (owner, is_service, renamed) {
                 (Owner::Host, _, true) => Event::HostRenamed,
                 (Owner::Host, _, false) => Event::HostEstablished,

@@ -63,8 +63,9 @@ impl Responder<'_> {
         // After all have taken their names, so that what belongs together is announced together.
         for owner in self.own.owners() {
             let Some(claim) = self.own.claim_mut(owner) else { continue };
-            if claim.phase == Phase::Announcing && claim.is_due(cx.now) {
-                let extent = claim.extent;
+            if let Phase::Announcing(extent) = claim.phase
+                && claim.is_due(cx.now)
+            {
                 claim.has_announced(cx.now);
                 self.mark_unasked(cx, owner, extent);
             }
@@ -97,7 +98,7 @@ impl Responder<'_> {
     /// The name is this device's own now.
     fn take_name(&mut self, cx: &mut Context<'_>, owner: Owner) {
         if let Some(claim) = self.own.claim_mut(owner) {
-            claim.established = true;
+            claim.tell_established();
             claim.announce(Extent::All, cx.now);
         }
         self.touch();

@@ -200,3 +200,39 @@ fn many_instances_are_followed_together() {
     ));
     assert!(device.run(90_000).is_empty());
 }
+
+/// Where not even both questions of one instance fit into a message, it still comes to an end.
+#[test]
+fn small_messages_do_not_repeat_without_end() {
+    let mut device = device(1);
+    device.buffer = 12 + 26;
+    browse(&mut device, true);
+    device.hear(&pointer(4500));
+    let sent = device.run(10_000);
+    assert_eq!(what(&sent), vec![(X.into(), Rtype::SRV); 4]);
+    device.hear(&service());
+    assert!(what(&device.run(2_000_000)).contains(&(X.into(), Rtype::TXT)));
+}
+
+/// After sleep a chain is asked for from its beginning, and survives if it is answered.
+#[test]
+fn a_chain_in_doubt_is_asked_for_step_by_step() {
+    let mut device = device(1);
+    browse(&mut device, true);
+    let (txt, a) = (Put::Txt(b"\0"), Put::Address("192.0.2.7"));
+    let host = || Compose::response().answer("a.local", 120, &a).answer("a.local", 120, &Put::Address("fe80::7"));
+    device.hear(&pointer(4500));
+    device.hear(&service().answer(X, 120, &txt));
+    device.hear(&host());
+    device.engine.restart(device.now);
+    assert_eq!(what(&device.run(200)), [(TYPE.into(), Rtype::PTR)]);
+    device.hear(&pointer(4500));
+    assert_eq!(what(&device.run(200)), [(X.into(), Rtype::TXT), (X.into(), Rtype::SRV)]);
+    device.hear(&service().answer(X, 120, &txt));
+    assert_eq!(what(&device.run(200)), [("a.local".into(), Rtype::A), ("a.local".into(), Rtype::AAAA)]);
+    device.hear(&host());
+    device.run(20_000);
+    for (of, rtype) in [(TYPE, Rtype::PTR), (X, Rtype::SRV), (X, Rtype::TXT), ("a.local", Rtype::A)] {
+        assert_eq!(seen(&device, of, rtype).len(), 1, "{of}");
+    }
+}

@@ -119,12 +119,13 @@ impl<'d> Engine<'d> {
         seed: u64,
     ) -> Self {
         let (services, questions, records) = resources.pools();
+        let responder = Responder::new(&config, services);
         Self {
             config,
             network: Network::default(),
             random: Random::new(seed),
             stats: Stats::default(),
-            responder: Responder::new(services),
+            responder,
             browser: Browser::new(questions, records),
             last: None,
         }

@@ -1,5 +1,6 @@
 //! What is answered.
 
+use std::boxed::Box;
 use std::string::ToString as _;
 use std::vec::Vec;
 
@@ -7,7 +8,7 @@ use domain::base::Rtype;
 
 use super::{WEB, esp32, esp32_with_web};
 use crate::mdns::testing::{Compose, Device, Put, Read};
-use crate::mdns::{PORT, Service};
+use crate::mdns::{Config, PORT, Resources, Service};
 
 /// The one reply to a question, after 2 s of silence.
 fn ask(device: &mut Device, name: &str, rtype: Rtype) -> Option<Read> {
@@ -166,6 +167,27 @@ fn addresses_have_names() {
     assert!(ask(&mut device, "2.2.0.192.in-addr.arpa", Rtype::PTR).is_none());
 }
 
+/// RFC 6762 section 15: who shares a computer with another responder leaves the names of addresses to that, also when they
+/// go.
+#[test]
+fn addresses_may_have_their_names_from_elsewhere() {
+    let mut config = Config::new();
+    config.reverse = false;
+    let mut device = Device::with(config, Box::leak(Box::new(Resources::<8, 16, 64>::new())), 1);
+    device.engine.set_host_name(device.now, "esp32").unwrap();
+    device.connect(&["192.0.2.1/24", "192.0.2.7/24"]);
+    let mut sent = device.run(5000);
+    device.connect(&["192.0.2.7/24"]);
+    sent.extend(device.run(5000));
+    device.engine.shut_down(device.now);
+    sent.extend(device.run(5000));
+    let all: Vec<_> = sent.iter().flat_map(|sent| sent.read().records).collect();
+    assert!(all.iter().all(|line| !line.name.contains("arpa")), "{all:?}");
+    for goodbye in ["A 192.0.2.1", "A 192.0.2.7"] {
+        assert!(all.iter().any(|line| line.ttl == 0 && line.text == goodbye), "{goodbye}: {all:?}");
+    }
+}
+
 /// M-17: what the querier knows, with at least half of its TTL, is not told again.
 #[test]
 fn known_answers_are_not_repeated() {
@@ -270,4 +292,32 @@ fn other_messages_are_not_answered() {
         &answer,
     );
     assert_eq!(device.engine.stats().conflicts, 0, "a response from another port");
+}
+
+/// RFC 6762 section 10.2: the addresses of one version are all told if one is, also where they are additional and the
+/// message is full: the rest follows at once.
+#[test]
+fn additional_addresses_are_complete() {
+    let mut device = Device::new(1);
+    device.engine.set_host_name(device.now, "p").unwrap();
+    let addresses: Vec<_> = (1..=6).map(|i| std::format!("192.0.2.{i}/24")).collect();
+    device.connect(&addresses.iter().map(|address| address.as_str()).collect::<Vec<_>>());
+    device.engine.publish(device.now, &WEB).unwrap();
+    device.run(5000);
+    let query = Compose::query().ask("Web._http._tcp.local", Rtype::SRV);
+    for (buffer, unicast) in (20..200).flat_map(|buffer| [(buffer, false), (buffer, true)]) {
+        device.run(3000);
+        device.buffer = buffer;
+        let mut sent = if unicast {
+            let from = ("192.0.2.99".parse::<std::net::IpAddr>().unwrap(), PORT).into();
+            device.receive(from, "192.0.2.1".parse().unwrap(), &query.bytes())
+        } else {
+            device.hear(&query)
+        };
+        sent.extend(device.run(100));
+        let all: Vec<_> =
+            sent.iter().flat_map(|sent| sent.read().records).filter(|line| line.text.starts_with("A ")).collect();
+        assert!(all.is_empty() || all.len() == 6, "{} addresses in {buffer} bytes", all.len());
+        assert!(sent.len() <= 2 || buffer < 100);
+    }
 }

@@ -11,6 +11,8 @@ pub(super) const PROBES: u8 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// The first probe comes at random within so many milliseconds.
 const PROBE_DELAY: u32 = 250;
+/// After a conflict in use not before that: copies of what the other one has said may be underway, and are no answer.
+const LATE_COPIES: u32 = 100;
 /// Whoever loses to another host that probes for the same name waits that long (section 8.2).
 const DEFER: Duration = Duration::from_secs(1);
 /// Announcements, the second 1 s after the first, then at doubled intervals: 2 to 8 (section 8.3).
@@ -47,16 +49,6 @@ pub(super) enum Extent {
     Srv,
 }
 
-/// Whether others contradict what is claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conflict {
-    None,
-    /// The response that is being read does.
-    Now,
-    /// One has done so when the name was ours, and it has not been probed since.
-    Disputed,
-}
-
 /// What the user is to be told of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
@@ -80,7 +72,8 @@ pub(super) struct Claim {
     pub(super) forget: bool,
     /// A service: its host has another name, which is to be announced when that is known to be free.
     pub(super) target_renamed: bool,
-    pub(super) conflict: Conflict,
+    /// While a response is being read: it contradicts what is claimed.
+    pub(super) in_conflict: bool,
     news: News,
     /// When the next step is due. Not in [`Phase::Idle`] and [`Phase::Established`].
     due: Millis,
@@ -96,7 +89,7 @@ impl Claim {
             announced: false,
             forget: false,
             target_renamed: false,
-            conflict: Conflict::None,
+            in_conflict: false,
             news: News::None,
             due: Millis::START,
             last_conflict: Millis::START,
@@ -106,12 +99,6 @@ impl Claim {
     /// Whether queries are answered with its records.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.phase, Phase::Announcing(_) | Phase::Established)
-    }
-
-    /// Whether what others tell may contradict it. Where two have found that both use a name, each waits until it has
-    /// probed: or both would give it up, each for what the other had said before.
-    pub(super) fn can_conflict(&self) -> bool {
-        self.is_ours() || (self.phase == Phase::Probing && self.conflict != Conflict::Disputed)
     }
 
     pub(super) fn leaves(&self) -> bool {
@@ -140,6 +127,11 @@ impl Claim {
         Millis::ceil(now).plus(random.millis(0, PROBE_DELAY))
     }
 
+    /// When probing for a name that was in use is to send its first probe.
+    pub(super) fn probe_again(random: &mut Random, now: Instant) -> Millis {
+        Millis::ceil(now).plus(random.millis(LATE_COPIES, PROBE_DELAY))
+    }
+
     /// Begins to probe; at `due`, or later if there were too many conflicts.
     pub(super) fn probe(&mut self, due: Millis, now: Instant) {
         let slow = Millis::ceil(now).plus(SLOW);
@@ -158,7 +150,6 @@ impl Claim {
 
     /// A probe has been sent.
     pub(super) fn has_probed(&mut self, now: Instant) {
-        self.conflict = Conflict::None;
         self.sent = self.sent.saturating_add(1);
         self.due = Millis::ceil(now).plus(PROBE_INTERVAL);
     }

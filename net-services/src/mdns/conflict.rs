@@ -6,7 +6,7 @@ use domain::base::Rtype;
 use domain::base::rdata::RecordData as _;
 use net_core::time::Duration;
 
-use super::claim::{Claim, Conflict, Phase};
+use super::claim::{Claim, Phase};
 use super::clock::Millis;
 use super::data::Data;
 use super::engine::Context;
@@ -16,8 +16,8 @@ use super::own::{NameOf, Names, Owner};
 use super::pending::UNASKED;
 use super::responder::Responder;
 
-/// After so long what this device has told no longer comes back to it: an address that was its own may be that of another
-/// host.
+/// What was true of this device may be told for so long afterwards, by reflectors, or because it was underway. What is told
+/// after that is told by another host.
 const FORMER: Duration = Duration::from_secs(10);
 
 impl Responder<'_> {
@@ -26,15 +26,15 @@ impl Responder<'_> {
         self.looked_at = cx.now;
         for (_, record) in message.records() {
             for owner in self.own.owners() {
-                if self.own.claim(owner).is_some_and(Claim::can_conflict) {
+                if self.own.claim(owner).is_some_and(|claim| !matches!(claim.phase, Phase::Idle | Phase::Leaving)) {
                     self.compare(cx, owner, &record, multicast);
                 }
             }
         }
         // A message of several records is one conflict.
         for owner in self.own.owners() {
-            if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.conflict == Conflict::Now) {
-                claim.conflict = Conflict::None;
+            if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.in_conflict) {
+                claim.in_conflict = false;
                 self.resolve(cx, owner);
             }
         }
@@ -61,14 +61,9 @@ impl Responder<'_> {
         }
         match same {
             Some(kind) => self.heard(cx, owner, kind, record.ttl, multicast),
-            None if own_name
-                && claimed.contains(&rtype)
-                && record.ttl > 0
-                && !self.is_known_address(cx, &record.data)
-                && !self.is_former_txt(cx, &record.data) =>
-            {
+            None if own_name && claimed.contains(&rtype) && record.ttl > 0 && !self.is_former(cx, &record.data) => {
                 if let Some(claim) = self.own.claim_mut(owner) {
-                    claim.conflict = Conflict::Now;
+                    claim.in_conflict = true;
                 }
             }
             None => {}
@@ -98,11 +93,13 @@ impl Responder<'_> {
         }
     }
 
-    /// Whether it is an address that is or was this device's own, on this or on another of its interfaces.
-    fn is_known_address(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
+    /// Whether this device may have told that itself: an address that is or was its own, on this or on another of its
+    /// interfaces; or TXT data, if that has changed. (Another host that has the name has other SRV data too.)
+    fn is_former(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
         let address: IpAddr = match data {
             Data::A(address) => (*address).into(),
             Data::Aaaa(address) => (*address).into(),
+            Data::Txt(_) => return self.txt_changed.is_within(FORMER, cx.now),
             _ => return false,
         };
         cx.network.addresses().any(|own| own == address)
@@ -110,32 +107,26 @@ impl Responder<'_> {
             || self.former.iter().any(|former| former.address == address && former.since.is_within(FORMER, cx.now))
     }
 
-    /// Whether it may be what this device has told a short time ago. Another's service is known by its SRV record too.
-    fn is_former_txt(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
-        matches!(data, Data::Txt(_)) && self.txt_changed.is_within(FORMER, cx.now)
-    }
-
     /// Another host has a name of ours.
     fn resolve(&mut self, cx: &mut Context<'_>, owner: Owner) {
-        cx.stats.conflicts = cx.stats.conflicts.wrapping_add(1);
-        let probing = self.own.claim(owner).is_some_and(|claim| claim.phase == Phase::Probing);
-        if let Some(claim) = self.own.claim_mut(owner) {
-            claim.count_conflict(cx.now);
+        let Some(claim) = self.own.claim_mut(owner) else { return };
+        let probing = claim.phase == Phase::Probing;
+        // In use by both, both probe, and one of them will lose (M-14): when it is answered, but not because it hears again
+        // what made it probe.
+        if probing && claim.announced && claim.sent == 0 {
+            return;
         }
+        cx.stats.conflicts = cx.stats.conflicts.wrapping_add(1);
+        claim.count_conflict(cx.now);
         if probing {
             // It is theirs (M-4). No goodbye: all that was told under it, the PTR record to the instance too, is true of
             // their service now.
+            claim.tell_renamed();
+            claim.announced = false;
             self.own.rename(owner);
-            if let Some(claim) = self.own.claim_mut(owner) {
-                claim.tell_renamed();
-                claim.announced = false;
-            }
             self.host_renamed(owner);
-        } else if let Some(claim) = self.own.claim_mut(owner) {
-            // In use by both, both probe, and one of them will lose (M-14).
-            claim.conflict = Conflict::Disputed;
         }
-        let due = Claim::first_probe(cx.random, cx.now);
+        let due = if probing { Claim::first_probe(cx.random, cx.now) } else { Claim::probe_again(cx.random, cx.now) };
         self.probe(cx, owner, due);
     }
 }

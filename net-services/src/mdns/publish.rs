@@ -237,8 +237,6 @@ impl Responder<'_> {
         }
         self.touch();
         self.txt_changed = LastTime::at(cx.now);
-        // Not more than once a second, as any record: what others had got less than a second ago they would keep beside it
-        // (RFC 6762 section 10.2).
         if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.is_ours()) {
             claim.announce(Extent::Txt, cx.now);
         }

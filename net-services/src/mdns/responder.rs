@@ -17,7 +17,7 @@ use super::network::Network;
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
 use super::pool::Pool;
-use super::{Config, Event, HostId, Label, ServiceId};
+use super::{Event, HostId, Label, ServiceId};
 
 /// Addresses of the device's other interfaces that are remembered. Of more than these a conflict may be seen where none is.
 const SIBLINGS: usize = ADDRESSES;
@@ -42,7 +42,7 @@ pub(super) struct Responder<'d> {
     pub(super) former: Vec<Former, FORMER>,
     /// Digests of the addresses of other interfaces.
     pub(super) siblings: Vec<u32, SIBLINGS>,
-    /// When a service was given other TXT data.
+    /// When TXT data was changed last.
     pub(super) txt_changed: LastTime,
     /// When something was done last: from then on, times are told.
     pub(super) looked_at: Instant,
@@ -53,9 +53,9 @@ pub(super) struct Responder<'d> {
 }
 
 impl<'d> Responder<'d> {
-    pub(super) fn new(config: &Config, entries: Pool<'d, Entry>) -> Self {
+    pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
         Self {
-            own: Own::new(entries, config.reverse),
+            own: Own::new(entries),
             pending: Pending::new(),
             former: Vec::new(),
             siblings: Vec::new(),

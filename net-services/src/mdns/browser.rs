@@ -8,7 +8,7 @@ use domain::base::rdata::RecordData as _;
 use net_core::time::{Duration, Instant};
 
 use super::cache::{self, Cache, is_shared};
-use super::cached::{About, GRACE, Source};
+use super::cached::{About, GRACE};
 use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
@@ -24,6 +24,9 @@ const DOUBT: Duration = Duration::from_secs(10);
 const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Groups of record types, in the order in which a message's records are taken: what leads to others comes before them.
 const RANKS: u8 = 4;
+
+/// What this device publishes itself: shows its records of a name and type.
+pub(super) type Own<'o> = dyn Fn(&NameRef<'_>, Rtype, &mut dyn FnMut(&Data<'_>)) + 'o;
 
 /// The questions of this device, and what others have told.
 pub(super) struct Browser<'d> {
@@ -131,24 +134,23 @@ impl<'d> Browser<'d> {
     }
 
     /// Takes what another host tells, whether it was asked or not, by whom, and how (RFC 6762 section 10).
-    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>, from: IpAddr) {
+    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>, source: IpAddr) {
         if !self.active {
             return;
         }
-        let source = Source::new(from);
         self.tidy(cx);
         for rank in 0..RANKS {
             for (section, record) in message.records() {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
                     let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record }, source);
+                    self.take(cx, &Record { flush, ..record }, source.to_canonical());
                 }
             }
         }
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>, source: Source) {
+    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>, source: IpAddr) {
         let (now, rtype) = (cx.now, record.data.rtype());
         let owner = name::copy(&record.name);
         let name = owner.as_slice();
@@ -166,11 +168,8 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
-            let renew = |about: &mut About| {
-                about.set_source(source);
-                about.renew(now, cx.random, record.ttl, record.flush)
-            };
-            if known.change(renew) {
+            known.change(|about| about.set_source(source));
+            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
                 self.cache.changed();
             }
         } else {
@@ -182,7 +181,7 @@ impl<'d> Browser<'d> {
     }
 
     /// Adds a record, if there is room for what is of so much interest (M-45).
-    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>, source: Source) {
+    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>, source: IpAddr) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
         let mut scratch = name::root();
@@ -196,8 +195,8 @@ impl<'d> Browser<'d> {
             return;
         }
         let mut about = About::new(cx.now, cx.random, rtype, record.ttl, record.flush);
-        about.set_source(source);
         about.set_interest(wanted, follow);
+        about.set_source(source);
         self.cache.push(name, &record.data, about);
         if let Some(added) = self.cache.last() {
             self.cache.follow(cx.now, &added);

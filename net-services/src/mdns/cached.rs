@@ -7,10 +7,11 @@ use net_core::time::{Duration, Instant};
 
 use super::questions::interval;
 use super::random::Random;
+use super::responder::digest;
 
 /// The longest time, in seconds, that a record is believed, whatever its TTL says (M-45): 75 minutes, which is what RFC 6762
 /// section 10 advises for most records.
-const TTL_MAX: u16 = 4500;
+const TTL_MAX: u32 = 4500;
 /// How long a record stays that was withdrawn, replaced, or not defended (RFC 6762 sections 10.1, 10.2 and 10.5).
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -46,9 +47,6 @@ const WANTED: u8 = 1 << 4;
 /// And for what it leads to.
 const FOLLOW: u8 = 1 << 5;
 
-/// The bits of a lifetime: [`TTL_MAX`] takes 23 in milliseconds.
-const LIFETIME: u32 = 0x00ff_ffff;
-
 /// In place of a time: none.
 const NEVER: u16 = u16::MAX;
 
@@ -68,40 +66,13 @@ impl Moment {
     }
 }
 
-/// Who has sent something: the IP version, and enough of the address to tell most hosts apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Source(u8);
-
-impl Source {
-    const V6: u8 = 1 << 7;
-
-    pub(super) fn new(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(fold(&v4.octets()) & !Self::V6),
-            IpAddr::V6(v6) => Self(fold(&v6.octets()) | Self::V6),
-        }
-    }
-
-    /// Whether the record of `self` is one that its owner should tell when it hears a query from `querier`: it does not
-    /// hear itself, and may not hear the other IP version.
-    fn hears(self, querier: Self) -> bool {
-        self != querier && self.0 & Self::V6 == querier.0 & Self::V6
-    }
-}
-
-fn fold(octets: &[u8]) -> u8 {
-    octets.iter().fold(0, |sum: u8, octet| sum.wrapping_mul(31).wrapping_add(*octet))
-}
-
 /// What is known of a cached record. It is small, since a device has few bytes for many records: times are counted from
 /// the one when the record came.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About {
     received: Moment,
-    /// In 24 bits how long it lives, in milliseconds: its TTL, or less. Above them who has told it.
-    lifetime_and_source: u32,
-    /// In seconds, at most [`TTL_MAX`].
-    ttl: u16,
+    /// How long it lives, in milliseconds: its TTL; or less, when it is dying.
+    lifetime: u32,
     pub(super) rtype: Rtype,
     /// When somebody last looked at it, in tenths of a second.
     used: u16,
@@ -115,6 +86,8 @@ pub(super) struct About {
     /// A random number, for both.
     jitter: u8,
     flags: u8,
+    /// Who told it over IPv4, and who over IPv6: a few bits of their addresses, or 0.
+    sources: [u8; 2],
     /// Of its bytes, those of its name; the rest is its data.
     pub(super) name_length: u8,
 }
@@ -123,8 +96,7 @@ impl About {
     pub(super) fn new(now: Instant, random: &mut Random, rtype: Rtype, ttl: u32, unique: bool) -> Self {
         let mut new = Self {
             received: Moment::new(now),
-            lifetime_and_source: 0,
-            ttl: 0,
+            lifetime: 0,
             rtype,
             used: 0,
             suspect: NEVER,
@@ -132,6 +104,7 @@ impl About {
             counts: 0,
             jitter: 0,
             flags: 0,
+            sources: [0; 2],
             name_length: 0,
         };
         new.set_received(now, random, ttl, unique);
@@ -140,8 +113,7 @@ impl About {
 
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
-        self.ttl = ttl.min(TTL_MAX.into()) as u16;
-        self.set_lifetime(self.ttl_millis());
+        self.lifetime = ttl.min(TTL_MAX) * 1000;
         self.used = 0;
         self.suspect = NEVER;
         self.set_refreshes(0);
@@ -166,23 +138,6 @@ impl About {
         };
         self.set_received(now, random, ttl, unique);
         was_dying
-    }
-
-    fn lifetime(&self) -> u32 {
-        self.lifetime_and_source & LIFETIME
-    }
-
-    fn set_lifetime(&mut self, millis: u64) {
-        let millis = u32::try_from(millis).unwrap_or(u32::MAX).min(LIFETIME);
-        self.lifetime_and_source = self.lifetime_and_source & !LIFETIME | millis;
-    }
-
-    fn source(&self) -> Source {
-        Source((self.lifetime_and_source >> 24) as u8)
-    }
-
-    pub(super) fn set_source(&mut self, source: Source) {
-        self.lifetime_and_source = self.lifetime() | u32::from(source.0) << 24;
     }
 
     fn has(&self, flag: u8) -> bool {
@@ -215,8 +170,9 @@ impl About {
         now.as_millis().saturating_sub(self.received.millis())
     }
 
+    /// Milliseconds of its TTL, unless it is dying.
     fn ttl_millis(&self) -> u64 {
-        u64::from(self.ttl) * 1000
+        self.lifetime.into()
     }
 
     fn at(&self, age: u64) -> Instant {
@@ -224,23 +180,23 @@ impl About {
     }
 
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.age(now) < u64::from(self.lifetime())
+        self.age(now) < u64::from(self.lifetime)
     }
 
     /// When it ends.
     pub(super) fn end(&self) -> Instant {
-        self.at(self.lifetime().into())
+        self.at(self.lifetime.into())
     }
 
     /// Seconds that are left of its TTL.
     pub(super) fn remaining(&self, now: Instant) -> u32 {
-        (u64::from(self.lifetime()).saturating_sub(self.age(now)) / 1000) as u32
+        (u64::from(self.lifetime).saturating_sub(self.age(now)) / 1000) as u32
     }
 
     /// Makes it end within `span`, unless it comes again. Gives whether that is news.
     pub(super) fn end_within(&mut self, now: Instant, span: Duration) -> bool {
         let end = self.age(now).saturating_add(span.as_millis());
-        self.set_lifetime(end.min(self.lifetime().into()));
+        self.lifetime = self.lifetime.min(u32::try_from(end).unwrap_or(u32::MAX));
         let news = !self.is_dying();
         self.set(DYING, true);
         news
@@ -263,7 +219,7 @@ impl About {
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
-        let left = u64::from(self.lifetime()).saturating_sub(self.age(now));
+        let left = u64::from(self.lifetime).saturating_sub(self.age(now));
         !self.is_dying() && left > self.ttl_millis() / 2
     }
 
@@ -306,21 +262,32 @@ impl About {
         self.set(FOLLOW, follow);
     }
 
-    /// A query has come that its owner should answer with it. If that was one too many, and no answer comes until ten
-    /// seconds have passed since the first, it ends (M-44).
-    pub(super) fn set_suspect(&mut self, now: Instant, querier: Source) {
+    /// Who has told it.
+    pub(super) fn set_source(&mut self, source: IpAddr) {
+        let [v4, v6] = &mut self.sources;
+        *(if source.is_ipv4() { v4 } else { v6 }) = bits_of(source);
+    }
+
+    /// Whether it was told by somebody else, as far as is known: over the same IP version.
+    pub(super) fn is_of_another(&self, source: IpAddr) -> bool {
+        let [v4, v6] = self.sources;
+        let known = if source.is_ipv4() { v4 } else { v6 };
+        known != 0 && known != bits_of(source)
+    }
+
+    /// A query has come that its owner should answer with it. If that was one too many, gives what is left of the ten
+    /// seconds since the first: when no answer comes until then, it is gone (M-44).
+    pub(super) fn set_suspect(&mut self, now: Instant) -> Option<Duration> {
         let age = self.age(now);
-        if age < JUST_SEEN || self.is_dying() || !self.source().hears(querier) {
-            return;
+        if age < JUST_SEEN || self.is_dying() {
+            return None;
         }
-        let first = u64::from(self.suspect) * 100;
-        let since = age.saturating_sub(first);
+        let since = age.saturating_sub(u64::from(self.suspect) * 100);
         if self.suspect == NEVER || since > SUSPECT_WITHIN {
             self.suspect = tenths(age);
-        } else if since >= SUSPECT_APART {
-            let end = (first + SUSPECT_WITHIN).max(age + GRACE.as_millis());
-            self.set_lifetime(end.min(self.lifetime().into()));
+            return None;
         }
+        (since >= SUSPECT_APART).then(|| Duration::from_millis(SUSPECT_WITHIN - since).max(GRACE))
     }
 
     fn refresh_age(&self) -> Option<u64> {
@@ -396,6 +363,11 @@ impl About {
     pub(super) fn follow_at(&self) -> Option<Instant> {
         Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u64::from(self.jitter) / 255))
     }
+}
+
+/// Some bits of an address, never 0.
+fn bits_of(address: IpAddr) -> u8 {
+    (digest(address) % 255) as u8 + 1
 }
 
 /// Milliseconds in tenths of a second, rounded down. All that matters is less than 1 h 49 min.

@@ -227,7 +227,11 @@ impl<'d> Engine<'d> {
         let transmit = match responder.poll_transmit(&mut context, buffer) {
             Some(transmit) => transmit,
             None => {
-                let length = browser.poll_transmit(&mut context, buffer)?;
+                let (responder, network) = (&*responder, context.network);
+                let own = |name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)| {
+                    responder.visit(network, name, rtype, visitor);
+                };
+                let length = browser.poll_transmit(&mut context, &own, buffer)?;
                 Transmit { to: Destination::Multicast, length }
             }
         };

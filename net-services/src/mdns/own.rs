@@ -361,6 +361,16 @@ impl<'d> Own<'d> {
         }
     }
 
+    /// The records of the same name and type, itself included, as a set of [`Kind::bit`].
+    pub(super) fn set_of(&self, network: &Network, owner: Owner, kind: Kind) -> u32 {
+        if !matches!(kind, Kind::Address(_)) {
+            return kind.bit();
+        }
+        let v4 = self.is_v4(network, owner, kind);
+        let of_version = self.addresses(network, owner).filter(|(_, address)| address.is_ipv4() == v4);
+        of_version.fold(0, |set, (number, _)| set | Kind::Address(number).bit())
+    }
+
     pub(super) fn rtype(&self, network: &Network, owner: Owner, kind: Kind) -> Rtype {
         match kind {
             Kind::Address(_) if self.is_v4(network, owner, kind) => Rtype::A,

@@ -136,8 +136,8 @@ impl<'d> Responder<'d> {
     /// Begins to probe for a name, if there is a network and the name is known.
     pub(super) fn probe(&mut self, cx: &mut Context<'_>, owner: Owner, due: Millis) {
         let needs_host_name = self.own.about(owner).map_or(owner == Owner::Host, |about| about.host == 0);
-        let is_named = !(needs_host_name && self.own.host.base.is_empty()) && !self.own.label(owner).is_empty();
-        let can = is_named && cx.network.is_usable() && !self.shut_down;
+        let misses_name = needs_host_name && self.own.host.base.is_empty();
+        let can = !misses_name && !self.own.label(owner).is_empty() && cx.network.is_usable() && !self.shut_down;
         self.touch();
         let Some((claim, marks)) = self.own.state_mut(owner) else { return };
         marks.remove_all();

@@ -217,6 +217,11 @@ impl About {
         self.age(now) >= GRACE.as_millis()
     }
 
+    /// Whether it came earlier than now.
+    pub(super) fn is_before(&self, now: Instant) -> bool {
+        self.age(now) > 0
+    }
+
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
         let left = u64::from(self.lifetime).saturating_sub(self.age(now));

@@ -217,6 +217,11 @@ impl About {
         self.age(now) >= GRACE.as_millis()
     }
 
+    /// Whether it came earlier than now.
+    pub(super) fn is_before(&self, now: Instant) -> bool {
+        self.age(now) > 0
+    }
+
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
         let left = u64::from(self.lifetime).saturating_sub(self.age(now));
@@ -275,17 +280,19 @@ impl About {
         known != 0 && known != bits_of(source)
     }
 
-    /// A query has come that its owner should answer with it. Gives whether that was one too many (M-44).
-    pub(super) fn set_suspect(&mut self, now: Instant) -> bool {
+    /// A query has come that its owner should answer with it. If that was one too many, gives what is left of the ten
+    /// seconds since the first: when no answer comes until then, it is gone (M-44).
+    pub(super) fn set_suspect(&mut self, now: Instant) -> Option<Duration> {
         let age = self.age(now);
         if age < JUST_SEEN || self.is_dying() {
-            return false;
+            return None;
         }
         let since = age.saturating_sub(u64::from(self.suspect) * 100);
         if self.suspect == NEVER || since > SUSPECT_WITHIN {
             self.suspect = tenths(age);
+            return None;
         }
-        self.suspect != NEVER && (SUSPECT_APART..=SUSPECT_WITHIN).contains(&since)
+        (since >= SUSPECT_APART).then(|| Duration::from_millis(SUSPECT_WITHIN - since).max(GRACE))
     }
 
     fn refresh_age(&self) -> Option<u64> {

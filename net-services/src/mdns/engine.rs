@@ -124,12 +124,13 @@ impl<'d> Engine<'d> {
         seed: u64,
     ) -> Self {
         let (services, questions, records) = resources.pools();
+        let responder = Responder::new(&config, services);
         Self {
             config,
             network: Network::default(),
             random: Random::new(seed),
             stats: Stats::default(),
-            responder: Responder::new(services),
+            responder,
             browser: Browser::new(questions, records),
             last: None,
         }
@@ -286,7 +287,8 @@ impl<'d> Engine<'d> {
     /// When another host has it, this one becomes `name-2` and so on, which [`Event::HostRenamed`] tells.
     ///
     /// # Errors
-    /// [`MdnsError::InvalidName`]; [`MdnsError::Duplicate`] for the name of a delegated host.
+    /// [`MdnsError::InvalidName`]; [`MdnsError::Duplicate`] for the name of a delegated host; [`MdnsError::Full`] when
+    /// there is no room for the names of services that are to have the host's.
     pub fn set_host_name(&mut self, now: Instant, name: &str) -> Result<(), MdnsError> {
         let (responder, _, mut context) = self.parts(now);
         responder.set_host_name(&mut context, name)
@@ -301,8 +303,9 @@ impl<'d> Engine<'d> {
     /// which [`Event::ServiceRenamed`] tells. Until the host has a name it waits.
     ///
     /// # Errors
-    /// [`MdnsError::InvalidName`], [`MdnsError::InvalidType`], [`MdnsError::InvalidTxt`], [`MdnsError::Duplicate`],
-    /// [`MdnsError::Unknown`] for a host that is not delegated, [`MdnsError::Full`].
+    /// [`MdnsError::InvalidName`], [`MdnsError::InvalidType`] (also for too many subtypes), [`MdnsError::InvalidTxt`],
+    /// [`MdnsError::Duplicate`], [`MdnsError::Unknown`] for a host that is not delegated, [`MdnsError::Full`]. The memory of
+    /// a withdrawn service is free when its first goodbye has been taken.
     pub fn publish(&mut self, now: Instant, service: &Service<'_>) -> Result<ServiceId, MdnsError> {
         let (responder, _, mut context) = self.parts(now);
         responder.publish(&mut context, service)

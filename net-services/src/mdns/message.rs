@@ -1,6 +1,6 @@
 //! Messages: reading what came, as far as it can be read, and composing what goes out.
 
-use domain::base::header::HeaderSection;
+use domain::base::header::{HeaderCounts, HeaderSection};
 use domain::base::iana::{Class, Opcode, Rcode};
 use domain::base::message::Section;
 use domain::base::message_builder::StaticCompressor;
@@ -97,6 +97,12 @@ impl<'m> Incoming<'m> {
     }
 }
 
+/// An end that a message has had.
+pub(super) struct Mark {
+    counts: HeaderCounts,
+    length: usize,
+}
+
 /// A message being composed, with its names compressed. The sections are written in their order.
 ///
 /// Nothing is written of what does not fit.
@@ -138,6 +144,17 @@ impl<'b> Writer<'b> {
 
     pub(super) fn len(&self) -> usize {
         self.target.as_slice().len()
+    }
+
+    /// Where the message ends now, to come back to.
+    pub(super) fn mark(&mut self) -> Mark {
+        Mark { counts: *self.header().counts(), length: self.len() }
+    }
+
+    /// Takes back all that was added since.
+    pub(super) fn rewind(&mut self, mark: &Mark) {
+        *self.header().counts_mut() = mark.counts;
+        self.target.truncate(mark.length);
     }
 
     /// One of its questions.
@@ -250,6 +267,17 @@ mod tests {
         let message = Incoming::read(&buffer[..length]).unwrap();
         assert!(message.questions().all(|question| question.unicast) && message.records().count() == 1);
         assert!(Writer::query(&mut [0; 11]).is_none());
+
+        let mut buffer = [0; 100];
+        let mut writer = Writer::response(&mut buffer, 0).unwrap();
+        let mark = writer.mark();
+        let record = Record { name, flush: false, ttl: 1, data: Data::Ptr(name) };
+        assert!(writer.record(Section::Answer, &record) && writer.record(Section::Additional, &record));
+        writer.rewind(&mark);
+        assert!(writer.is_empty() && writer.len() == 12);
+        assert!(writer.record(Section::Answer, &record));
+        let length = writer.len();
+        assert!(Incoming::read(&buffer[..length]).unwrap().records().all(|(_, record)| record.name == name));
     }
 
     /// M-33, MDNS-01: what is ignored as a whole; and unknown and broken records, which are ignored alone.

@@ -10,7 +10,6 @@ use domain::base::rdata::RecordData as _;
 
 use super::browser::{Browser, Own};
 use super::cache::is_shared;
-use super::cached::GRACE;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
@@ -93,8 +92,11 @@ impl Browser<'_> {
         for record in self.cache.iter().filter(|record| record.is(owner.as_slice(), question.rtype)) {
             // A host that asks does not answer itself, nor list what it has.
             let about = record.about();
-            if !about.is_heard() && about.is_of_another(from) && record.change(|about| about.set_suspect(cx.now)) {
-                self.cache.end_within(cx.now, &record, GRACE);
+            if !about.is_heard()
+                && about.is_of_another(from)
+                && let Some(span) = record.change(|about| about.set_suspect(cx.now))
+            {
+                self.cache.end_within(cx.now, &record, span);
             }
         }
     }

@@ -4,8 +4,10 @@ use core::net::SocketAddr;
 
 use domain::base::Rtype;
 use domain::base::message::Section;
+use domain::base::rdata::RecordData as _;
 use net_core::time::Duration;
 
+use super::data::Data;
 use super::engine::{Context, Destination, Query, Transmit};
 use super::marks::{Kind, Replies};
 use super::message::{Question, Record, Writer};
@@ -58,6 +60,24 @@ pub(super) enum To {
     Legacy,
 }
 
+/// Writes a record as unicast DNS has it: without the cache-flush bit, and with names in its data uncompressed (sections
+/// 6.7 and 18.14).
+fn write_legacy(writer: &mut Writer<'_>, section: Section, record: &Record<'_>) -> bool {
+    // The longest: SRV, NSEC.
+    const LONGEST: usize = 255 + 34;
+    let (mut target, mut bytes) = (name::root(), heapless::Vec::<u8, LONGEST>::new());
+    let data = if matches!(record.data, Data::Srv { .. } | Data::Nsec { .. }) {
+        let flat = record.data.flat(&mut target);
+        if flat.parts().iter().any(|part| bytes.extend_from_slice(part).is_err()) {
+            return false;
+        }
+        Data::Other(record.data.rtype(), &bytes)
+    } else {
+        record.data
+    };
+    writer.record(section, &Record { name: record.name, flush: false, ttl: record.ttl.min(LEGACY_TTL), data })
+}
+
 impl Responder<'_> {
     /// Composes the reply to a legacy query (M-23).
     pub(super) fn write_reply(&mut self, cx: &mut Context<'_>, reply: &Reply, buffer: &mut [u8]) -> Option<Transmit> {
@@ -90,11 +110,10 @@ impl Responder<'_> {
     pub(super) fn write_answers(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, selection: &Selection) -> bool {
         let mut all_fit = true;
         for owner in self.own.owners() {
-            self.complete_sets(cx, owner, selection.replies);
             for kind in self.own.kinds(owner) {
                 let Some(marks) = self.own.marks(owner).filter(|marks| marks.any(selection.replies)) else { break };
                 let wanted = marks.replies(kind) & selection.replies;
-                if wanted == 0 {
+                if wanted == 0 || marks.replies(kind) & WRITTEN != 0 {
                     continue;
                 }
                 let can_be = self.own.claim(owner).is_some_and(|claim| claim.is_ours() || claim.leaves());
@@ -115,29 +134,8 @@ impl Responder<'_> {
         all_fit
     }
 
-    /// All records of one name and type are sent together, since they replace what others have of them (section 10.2).
-    fn complete_sets(&mut self, cx: &Context<'_>, owner: Owner, replies: Replies) {
-        for v4 in [true, false] {
-            let of_version =
-                |(number, address): (u8, core::net::IpAddr)| (address.is_ipv4() == v4).then_some(Kind::Address(number));
-            let kinds = || self.own.addresses(cx.network, owner).filter_map(of_version);
-            let Some(marks) = self.own.marks(owner) else { return };
-            if self.own.about(owner).is_some() || !marks.any(replies) {
-                return;
-            }
-            let wanted = kinds().fold(0, |all, kind| all | marks.replies(kind)) & replies;
-            let kinds: heapless::Vec<Kind, { net_core::limits::ADDRESSES }> = kinds().collect();
-            for kind in kinds {
-                if let Some(marks) = self.own.marks_mut(owner) {
-                    marks.add(kind, wanted);
-                }
-            }
-        }
-    }
-
     /// Writes what queriers will ask for next (M-40), as far as it fits.
     pub(super) fn write_additional(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, selection: &Selection) {
-        let to = selection.to;
         for owner in self.own.owners() {
             let Some(about) = self.own.about(owner).copied().filter(|_| self.own.is_ours(owner)) else { continue };
             let written = |responder: &Self, kind| {
@@ -145,14 +143,14 @@ impl Responder<'_> {
             };
             let lists = |kind: &Kind| matches!(kind, Kind::Instance | Kind::Subtype(_));
             if self.own.kinds(owner).filter(lists).any(|kind| written(self, kind)) {
-                self.add(cx, writer, to, owner, Kind::Srv);
-                self.add(cx, writer, to, owner, Kind::Txt);
+                self.add(cx, writer, selection, owner, Kind::Srv);
+                self.add(cx, writer, selection, owner, Kind::Txt);
             }
             if written(self, Kind::Srv)
                 && let Some(host) = self.own.host_of(&about)
             {
                 for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
-                    self.add(cx, writer, to, host, kind);
+                    self.add(cx, writer, selection, host, kind);
                 }
             }
         }
@@ -168,16 +166,17 @@ impl Responder<'_> {
             let versions = |v4| self.own.addresses(cx.network, owner).any(|(_, address)| address.is_ipv4() == v4);
             let both = versions(true) && versions(false);
             for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
-                self.add(cx, writer, to, owner, kind);
+                self.add(cx, writer, selection, owner, kind);
             }
             if !both {
-                self.add(cx, writer, to, owner, Kind::HostNsec);
+                self.add(cx, writer, selection, owner, Kind::HostNsec);
             }
         }
     }
 
     /// Adds a record, unless it is in the message (M-41), or everybody has just heard it.
-    fn add(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, to: To, owner: Owner, kind: Kind) {
+    fn add(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, selection: &Selection, owner: Owner, kind: Kind) {
+        let to = selection.to;
         let is_written = self.own.marks(owner).is_none_or(|marks| marks.replies(kind) & WRITTEN != 0);
         if is_written
             || !self.own.is_ours(owner)
@@ -195,6 +194,8 @@ impl Responder<'_> {
     }
 
     /// Writes a record and marks it as written. `false`: it does not fit here, but will into an empty message.
+    ///
+    /// All addresses of one version are written together: they replace what others have of them (section 10.2).
     fn write(
         &mut self,
         cx: &Context<'_>,
@@ -205,55 +206,47 @@ impl Responder<'_> {
         kind: Kind,
     ) -> bool {
         let leaves = self.own.claim(owner).is_some_and(|claim| claim.leaves());
+        let set = self.own.set_of(cx.network, owner, kind);
+        let (was_empty, mark) = (writer.is_empty(), writer.mark());
         let mut names = Names::new();
-        let was_empty = writer.is_empty();
-        let written = self.own.record(cx.network, owner, kind, &mut names).is_some_and(|record| {
-            let ttl = if leaves { 0 } else { record.ttl };
-            writer.record(
-                section,
-                &match to {
-                    To::Legacy => Record { flush: false, ttl: ttl.min(LEGACY_TTL), ..record },
-                    To::All | To::One => Record { ttl, ..record },
-                },
-            )
+        let fits = self.own.kinds(owner).filter(|kind| set & kind.bit() != 0).all(|kind| {
+            let record = self.own.record(cx.network, owner, kind, &mut names);
+            record.is_none_or(|record| match to {
+                To::Legacy => write_legacy(writer, section, &record),
+                To::All | To::One => {
+                    writer.record(section, &Record { ttl: if leaves { 0 } else { record.ttl }, ..record })
+                }
+            })
         });
-        let Some(marks) = self.own.marks_mut(owner) else { return true };
-        if written {
-            marks.add(kind, WRITTEN);
-        } else if was_empty {
-            // It will never fit.
-            marks.remove(kind, Replies::MAX);
-            return true;
+        if !fits {
+            writer.rewind(&mark);
         }
-        written
+        for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            let Some(marks) = self.own.marks_mut(owner) else { continue };
+            if fits {
+                marks.add(kind, WRITTEN);
+            } else if was_empty {
+                // It will never fit.
+                marks.remove(kind, Replies::MAX);
+            }
+        }
+        fits || was_empty
     }
 
     /// The message is complete: what it has is not to be sent again.
     pub(super) fn has_written(&mut self, cx: &Context<'_>, selection: &Selection) {
         let done = selection.replies | if selection.to == To::All { self.pending.multicasts() } else { 0 };
         for owner in self.own.owners() {
-            if !self.own.marks(owner).is_some_and(|marks| marks.any(WRITTEN)) {
-                continue;
-            }
-            let mut split = [false; 2];
             for kind in self.own.kinds(owner) {
                 let v4 = self.own.is_v4(cx.network, owner, kind);
-                let Some(marks) = self.own.marks_mut(owner) else { continue };
-                if marks.replies(kind) & WRITTEN != 0 {
-                    marks.remove(kind, done);
-                } else if matches!(kind, Kind::Address(_)) && marks.replies(kind) & done != 0 {
-                    // The rest of the addresses follows in the next message: they are not all sent yet.
-                    split[usize::from(v4)] = true;
+                let Some(marks) = self.own.marks_mut(owner).filter(|marks| marks.any(WRITTEN)) else { break };
+                if marks.replies(kind) & WRITTEN == 0 {
+                    continue;
                 }
-            }
-            for kind in self.own.kinds(owner) {
-                let v4 = self.own.is_v4(cx.network, owner, kind);
-                let Some(marks) = self.own.marks_mut(owner) else { continue };
-                let was_split = matches!(kind, Kind::Address(_)) && split[usize::from(v4)];
-                if marks.replies(kind) & WRITTEN != 0 && selection.to == To::All && !was_split {
+                marks.remove(kind, done | WRITTEN);
+                if selection.to == To::All {
                     marks.set_multicast(kind, v4, cx.now);
                 }
-                marks.remove(kind, WRITTEN);
             }
         }
     }

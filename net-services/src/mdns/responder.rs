@@ -17,7 +17,7 @@ use super::network::Network;
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
 use super::pool::Pool;
-use super::{Event, HostId, Label, ServiceId};
+use super::{Config, Event, HostId, Label, ServiceId};
 
 /// Addresses of the device's other interfaces that are remembered. Of more than these a conflict may be seen where none is.
 const SIBLINGS: usize = ADDRESSES;
@@ -42,6 +42,8 @@ pub(super) struct Responder<'d> {
     pub(super) former: Vec<Former, FORMER>,
     /// Digests of the addresses of other interfaces.
     pub(super) siblings: Vec<u32, SIBLINGS>,
+    /// When TXT data was changed last.
+    pub(super) txt_changed: LastTime,
     /// When something was done last: from then on, times are told.
     pub(super) looked_at: Instant,
     pub(super) last_id: u16,
@@ -51,12 +53,13 @@ pub(super) struct Responder<'d> {
 }
 
 impl<'d> Responder<'d> {
-    pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
+    pub(super) fn new(config: &Config, entries: Pool<'d, Entry>) -> Self {
         Self {
-            own: Own::new(entries),
+            own: Own::new(entries, config.reverse),
             pending: Pending::new(),
             former: Vec::new(),
             siblings: Vec::new(),
+            txt_changed: LastTime::NEVER,
             looked_at: Instant::MIN,
             last_id: 0,
             generation: 0,
@@ -136,8 +139,8 @@ impl<'d> Responder<'d> {
     /// Begins to probe for a name, if there is a network and the name is known.
     pub(super) fn probe(&mut self, cx: &mut Context<'_>, owner: Owner, due: Millis) {
         let needs_host_name = self.own.about(owner).map_or(owner == Owner::Host, |about| about.host == 0);
-        let is_named = !(needs_host_name && self.own.host.base.is_empty()) && !self.own.label(owner).is_empty();
-        let can = is_named && cx.network.is_usable() && !self.shut_down;
+        let misses_name = needs_host_name && self.own.host.base.is_empty();
+        let can = !misses_name && !self.own.label(owner).is_empty() && cx.network.is_usable() && !self.shut_down;
         self.touch();
         let Some((claim, marks)) = self.own.state_mut(owner) else { return };
         marks.remove_all();

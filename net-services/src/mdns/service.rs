@@ -311,6 +311,11 @@ impl<'d> Mdns<'d> {
         self.change(|engine, now| engine.withdraw_host(now, id))
     }
 
+    /// Names the addresses of this device's other interfaces on the same link; see [`Engine::set_siblings`].
+    pub fn set_siblings(&self, addresses: &[IpAddr]) {
+        self.change(|engine, _| engine.set_siblings(addresses));
+    }
+
     /// Waits for the next thing that happens to a published name. Each is told once, to one waiter.
     pub async fn event(&self) -> Event {
         self.when(Engine::poll_event).await

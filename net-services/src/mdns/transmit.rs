@@ -109,12 +109,11 @@ impl Responder<'_> {
         for service in self.own.owners() {
             let is_on_it = self.own.about(service).is_some_and(|about| self.own.host_of(about) == Some(owner));
             if is_on_it
-                && let Some((claim, marks)) = self.own.state_mut(service)
+                && let Some(claim) = self.own.claim_mut(service)
                 && claim.target_renamed
             {
                 claim.target_renamed = false;
                 if claim.is_ours() {
-                    marks.renew(Kind::Srv);
                     claim.announce(Extent::Srv, cx.now);
                 }
             }
@@ -188,7 +187,9 @@ impl Responder<'_> {
             let backward = Record { name: by_ref(&reverse), flush: true, ttl: 0, data: Data::Ptr(by_ref(&host)) };
             former.goodbye = false;
             let was_empty = writer.is_empty();
-            if !writer.record(Section::Answer, &forward) || !writer.record(Section::Answer, &backward) {
+            let backward = cx.config.reverse.then_some(&backward);
+            let mut records = [Some(&forward), backward].into_iter().flatten();
+            if !records.all(|record| writer.record(Section::Answer, record)) {
                 former.goodbye = !was_empty;
             }
         }

@@ -2,7 +2,7 @@
 
 use lunet_tests::have;
 
-use super::{Ours, everywhere};
+use super::{Ours, Place, everywhere};
 
 /// dig, to the group and to the host.
 #[test]
@@ -37,7 +37,9 @@ fn dig_is_answered() {
             assert_eq!(dig(address, &["+short", "_http._tcp.local", "PTR"]), "My\\032Page._http._tcp.local.\n");
             assert_eq!(dig(address, &["+short", "My\\032Page._http._tcp.local", "SRV"]), "0 0 8080 ours.local.\n");
             assert_eq!(dig(address, &["+short", "My\\032Page._http._tcp.local", "TXT"]), "\"path=/\"\n");
-            assert_eq!(dig(address, &["+short", "-x", address]), "ours.local.\n");
+            if place == Place::Device {
+                assert_eq!(dig(address, &["+short", "-x", address]), "ours.local.\n");
+            }
         }
         publish.stop();
     });

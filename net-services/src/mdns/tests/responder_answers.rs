@@ -271,3 +271,31 @@ fn other_messages_are_not_answered() {
     );
     assert_eq!(device.engine.stats().conflicts, 0, "a response from another port");
 }
+
+/// RFC 6762 section 10.2: the addresses of one version are all told if one is, also where they are additional and the
+/// message is full: the rest follows at once.
+#[test]
+fn additional_addresses_are_complete() {
+    let mut device = Device::new(1);
+    device.engine.set_host_name(device.now, "p").unwrap();
+    let addresses: Vec<_> = (1..=6).map(|i| std::format!("192.0.2.{i}/24")).collect();
+    device.connect(&addresses.iter().map(|address| address.as_str()).collect::<Vec<_>>());
+    device.engine.publish(device.now, &WEB).unwrap();
+    device.run(5000);
+    let query = Compose::query().ask("Web._http._tcp.local", Rtype::SRV);
+    for (buffer, unicast) in (20..200).flat_map(|buffer| [(buffer, false), (buffer, true)]) {
+        device.run(3000);
+        device.buffer = buffer;
+        let mut sent = if unicast {
+            let from = ("192.0.2.99".parse::<std::net::IpAddr>().unwrap(), PORT).into();
+            device.receive(from, "192.0.2.1".parse().unwrap(), &query.bytes())
+        } else {
+            device.hear(&query)
+        };
+        sent.extend(device.run(100));
+        let all: Vec<_> =
+            sent.iter().flat_map(|sent| sent.read().records).filter(|line| line.text.starts_with("A ")).collect();
+        assert!(all.is_empty() || all.len() == 6, "{} addresses in {buffer} bytes", all.len());
+        assert!(sent.len() <= 2 || buffer < 100);
+    }
+}

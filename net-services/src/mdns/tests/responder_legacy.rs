@@ -29,7 +29,7 @@ fn a_simple_resolver_gets_a_reply_as_from_a_server() {
         let mut all = Vec::from(*b"\x12\x34\x84\0\0\x01\0\x01\0\0\0\x01");
         all.extend_from_slice(question);
         all.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x0a\0\x04\xc0\0\x02\x01");
-        all.extend_from_slice(b"\xc0\x0c\0\x2f\0\x01\0\0\0\x0a\0\x05\xc0\x0c\0\x01\x40");
+        all.extend_from_slice(b"\xc0\x0c\0\x2f\0\x01\0\0\0\x0a\0\x0c\x01p\x05local\0\0\x01\x40");
         all
     };
     let sent = ask(&mut device, &query);
@@ -41,6 +41,16 @@ fn a_simple_resolver_gets_a_reply_as_from_a_server() {
         assert_eq!(ask(&mut device, &query)[0].bytes, expected(b"\x01P\x05local\0\0\x01\0\xff"));
     }
     assert!(device.run(5000).is_empty());
+}
+
+/// M-23: names in SRV data are not compressed (RFC 6762 section 18.14).
+#[test]
+fn it_gets_names_in_data_uncompressed() {
+    let mut device = esp32_with_web(1);
+    let sent = ask(&mut device, &Compose::query().id(7).ask("Web._http._tcp.local", Rtype::SRV).bytes());
+    let data = b"\0\x13\0\0\0\0\0\x50\x05esp32\x05local\0";
+    assert!(sent[0].bytes.windows(data.len()).any(|part| part == data));
+    assert_eq!(sent[0].read().answers(), ["Web._http._tcp.local SRV 0 0 80 esp32.local"]);
 }
 
 /// M-23: shared records are not delayed either, since only one asker waits.

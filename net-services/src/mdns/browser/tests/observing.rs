@@ -160,8 +160,8 @@ fn what_nobody_defends_is_gone() {
     device.run(3000);
     assert!(is_known(&device));
     other_asks(&mut device, &query());
-    device.run(999);
-    assert!(is_known(&device), "the answer may still come");
+    device.run(6999);
+    assert!(is_known(&device), "the answer may still come, until 10 s after the first");
     let before = device.engine.generation();
     device.run(1);
     assert!(!is_known(&device) && device.engine.generation() != before);
@@ -207,7 +207,7 @@ fn what_is_answered_or_need_not_be_stays() {
     }
 }
 
-/// M-44: it may be answered late: within the last second it is rescued.
+/// M-44: it may be answered late.
 #[test]
 fn a_late_answer_rescues_a_record() {
     let mut device = device(1);
@@ -231,7 +231,7 @@ fn others_are_not_suspected() {
     device.run(5000);
     for _ in 0..3 {
         other_asks(&mut device, &query().answer(TYPE, 4000, &Put::Ptr(X)));
-        device.run(1500);
+        device.run(4000);
     }
     assert_eq!(seen(&device, TYPE, Rtype::PTR), [std::format!("PTR {X}")]);
     assert_eq!(seen(&device, X, Rtype::TXT).len(), 1);
@@ -259,7 +259,7 @@ fn the_owner_s_own_queries_mean_nothing() {
     assert!(is_known(&device));
     for _ in 0..2 {
         device.hear_from("fe80::98", &query().bytes());
-        device.run(1500);
+        device.run(5000);
     }
     assert!(!is_known(&device));
 }

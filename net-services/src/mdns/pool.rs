@@ -116,30 +116,6 @@ impl<'d, T> Pool<'d, T> {
         });
     }
 
-    /// Gives an item other bytes, in its place in the order. `false`, and nothing is changed, when they do not fit.
-    pub(super) fn replace(&mut self, index: usize, parts: &[&[u8]]) -> bool {
-        let used = self.used();
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        let Some(slot) = self.slots.get_mut(index) else { return false };
-        let (start, old) = (slot.start as usize, usize::from(slot.length));
-        if length > u16::MAX.into() || used - old + length > self.bytes.len() {
-            return false;
-        }
-        slot.length = length as u16;
-        self.bytes.copy_within(start + old..used, start + length);
-        for slot in self.slots.iter_mut().skip(index + 1) {
-            slot.start = (slot.start as usize - old + length) as u32;
-        }
-        let mut at = start;
-        for part in parts {
-            if let Some(room) = self.bytes.get_mut(at..at + part.len()) {
-                room.copy_from_slice(part);
-            }
-            at += part.len();
-        }
-        true
-    }
-
     /// Replaces the bytes of an item between `from` and `to`. `false`, and nothing is changed, when they do not fit.
     pub(super) fn splice(&mut self, index: usize, from: usize, to: usize, with: &[u8]) -> bool {
         let used = self.used();
@@ -217,20 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn bytes_can_be_replaced_by_more_and_by_fewer() {
+    fn an_item_can_be_changed() {
         let mut slots = heapless::Vec::<_, 3>::new();
         let mut bytes = [0; 8];
         let mut pool = Pool::new(&mut slots, &mut bytes);
-        assert!(pool.push('a', &[b"12"]) && pool.push('b', &[b"34"]) && pool.push('c', &[b"5"]));
-        assert!(pool.replace(1, &[b"67", b"890"]));
-        assert_eq!(contents(&pool), [('a', b"12".to_vec()), ('b', b"67890".to_vec()), ('c', b"5".to_vec())]);
-        assert!(!pool.replace(0, &[b"123"]) && !pool.replace(3, &[]));
-        assert!(pool.replace(1, &[b""]) && pool.replace(0, &[b"123456"]));
-        assert_eq!(contents(&pool), [('a', b"123456".to_vec()), ('b', b"".to_vec()), ('c', b"5".to_vec())]);
-        if let Some((about, bytes)) = pool.get_mut(2) {
+        assert!(pool.push('a', &[b"12"]) && pool.push('b', &[b"5"]));
+        if let Some((about, bytes)) = pool.get_mut(1) {
             (*about, bytes[0]) = ('d', b'9');
         }
-        assert_eq!(pool.get(2), Some((&'d', &b"9"[..])));
+        assert_eq!(pool.get(1), Some((&'d', &b"9"[..])));
     }
 
     #[test]

@@ -25,12 +25,16 @@ pub struct Config {
     /// Whether probes and first questions ask for unicast replies (RFC 6762 section 5.4, the QU bit). Default true. It is to
     /// be false where another program on the same computer has port 5353 too, which may get them instead (section 15.1).
     pub unicast: bool,
+    /// Whether the device tells which name its addresses have (the PTR records of `1.0.0.10.in-addr.arpa` and the like).
+    /// Default true. It is to be false where another program on the same computer tells that: a computer's addresses have one
+    /// name, and Avahi for one takes another as a conflict.
+    pub reverse: bool,
 }
 
 impl Config {
     /// The defaults.
     pub const fn new() -> Self {
-        Self { unicast: true }
+        Self { unicast: true, reverse: true }
     }
 }
 

@@ -89,6 +89,11 @@ impl Query<'_> {
     }
 }
 
+/// The browser's view of what this device publishes.
+fn own(responder: &Responder<'_>, network: &Network) -> impl Fn(&NameRef<'_>, Rtype, &mut dyn FnMut(&Data<'_>)) {
+    move |name, rtype, visitor| responder.visit(network, name, rtype, visitor)
+}
+
 /// Responder and browser on one interface: given the time and what is received, tells what is to be sent and when to
 /// look again.
 ///
@@ -119,12 +124,13 @@ impl<'d> Engine<'d> {
         seed: u64,
     ) -> Self {
         let (services, questions, records) = resources.pools();
+        let responder = Responder::new(&config, services);
         Self {
             config,
             network: Network::default(),
             random: Random::new(seed),
             stats: Stats::default(),
-            responder: Responder::new(services),
+            responder,
             browser: Browser::new(questions, records),
             last: None,
         }
@@ -171,12 +177,13 @@ impl<'d> Engine<'d> {
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
                 responder.handle_response(&mut context, &message, arrival.is_multicast());
-                browser.handle_response(&mut context, &message);
+                browser.handle_response(&mut context, &message, arrival.from.ip());
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
             if !query.is_legacy() {
-                browser.observe_query(&mut context, &query);
+                let own = own(responder, context.network);
+                browser.observe_query(&mut context, &own, &query);
             }
             responder.handle_query(&mut context, &query)?
         };
@@ -226,7 +233,8 @@ impl<'d> Engine<'d> {
         let transmit = match responder.poll_transmit(&mut context, buffer) {
             Some(transmit) => transmit,
             None => {
-                let length = browser.poll_transmit(&mut context, buffer)?;
+                let own = own(responder, context.network);
+                let length = browser.poll_transmit(&mut context, &own, buffer)?;
                 Transmit { to: Destination::Multicast, length }
             }
         };

@@ -13,12 +13,28 @@
 //! async fn greenhouse(net: impl UdpBind + Multicast + Interface, seed: u64) -> Result<(), Error> {
 //!     let mut memory: Resources<3, 4, 32> = Resources::new();
 //!     let mdns = Mdns::new(Config::new(), &mut memory, seed);
-//!     mdns.set_host_name("greenhouse").map_err(|_| Error::InvalidInput)?; // greenhouse.local
+//!     mdns.set_host_name("greenhouse").expect("a valid name"); // greenhouse.local
 //!     let pages = Service { instance: "Greenhouse, window side", kind: "_http._tcp", port: 80, ..Service::default() };
-//!     mdns.publish(&pages).map_err(|_| Error::InvalidInput)?;
+//!     mdns.publish(&pages).expect("room for another service");
 //!     mdns.run(&net, &mut [0; 1472]).await
 //! }
-//! # let _ = greenhouse::<net_core::stack::Stack<'static>>;
+//! # // The same over a stack, to show that it works.
+//! # use net_core::{cable::{Cable, Quality}, cidr::Ipv4Inet, dns::Family, stack::{self, HeapResources, PoolSizes}, time::Duration};
+//! # use embassy_futures::{join::join, select::{select, select3}};
+//! # let sizes = PoolSizes { tcp: 1, udp: 4, tcp_buffer: 512, udp_buffer: 2048 };
+//! # let cable = Cable::new(Quality::PERFECT, 1);
+//! # let host = |n| {
+//! #     let config = stack::Config::new().with_ipv4(Ipv4Inet::new([10, 0, 0, n].into(), 24).unwrap(), None);
+//! #     stack::new(cable.end(), config, Box::leak(Box::new(HeapResources::growing(sizes))), n.into()).unwrap()
+//! # };
+//! # let ((one, mut one_runs), (two, mut two_runs)) = (host(1), host(2));
+//! # let finding = async {
+//! #     let mut memory: Resources<0, 4, 8> = Resources::new();
+//! #     let (finder, mut buffer) = (Mdns::new(Config::new(), &mut memory, 2), [0; 1472]);
+//! #     let found = finder.lookup("greenhouse.local", Family::V4, Duration::from_secs(10));
+//! #     select(finder.run(&two, &mut buffer), async { assert_eq!(found.await.unwrap()[0], one.status().addresses[0].address()) }).await
+//! # };
+//! # virtual_time::block_on(select3(greenhouse(one, 1), finding, join(one_runs.run(), two_runs.run())));
 //! ```
 //!
 //! # Publishing

@@ -140,14 +140,16 @@ impl Names {
 
 /// All that is published.
 pub(super) struct Own<'d> {
+    /// The host's addresses have their names from it: see [`Config::reverse`](super::Config::reverse).
+    reverse: bool,
     pub(super) host: Host,
     pub(super) entries: Pool<'d, Entry>,
 }
 
 impl<'d> Own<'d> {
-    pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
+    pub(super) fn new(entries: Pool<'d, Entry>, reverse: bool) -> Self {
         let host = Host { base: Label::new(), number: 1, claim: Claim::new(), marks: Marks::new() };
-        Self { host, entries }
+        Self { reverse, host, entries }
     }
 
     /// The host first.
@@ -299,9 +301,9 @@ impl<'d> Own<'d> {
         (0..ADDRESSES as u8).filter_map(move |number| Some((number, self.address(network, owner, number)?)))
     }
 
-    /// Whether somebody else of this device answers for that reverse name: an address has one.
+    /// Whether somebody else of this device, or of its computer, answers for that reverse name: an address has one.
     fn is_reverse_elsewhere(&self, network: &Network, owner: Owner, address: IpAddr) -> bool {
-        let Owner::Entry(own) = owner else { return false };
+        let Owner::Entry(own) = owner else { return !self.reverse };
         let mut earlier = self.entries.iter().take(own);
         network.addresses().any(|of_host| of_host == address)
             || earlier.any(|(entry, bytes)| {

@@ -17,7 +17,7 @@ use super::network::Network;
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
 use super::pool::Pool;
-use super::{Event, HostId, Label, ServiceId};
+use super::{Config, Event, HostId, Label, ServiceId};
 
 /// Addresses of the device's other interfaces that are remembered. Of more than these a conflict may be seen where none is.
 const SIBLINGS: usize = ADDRESSES;
@@ -53,9 +53,9 @@ pub(super) struct Responder<'d> {
 }
 
 impl<'d> Responder<'d> {
-    pub(super) fn new(entries: Pool<'d, Entry>) -> Self {
+    pub(super) fn new(config: &Config, entries: Pool<'d, Entry>) -> Self {
         Self {
-            own: Own::new(entries),
+            own: Own::new(entries, config.reverse),
             pending: Pending::new(),
             former: Vec::new(),
             siblings: Vec::new(),

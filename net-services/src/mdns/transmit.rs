@@ -187,7 +187,9 @@ impl Responder<'_> {
             let backward = Record { name: by_ref(&reverse), flush: true, ttl: 0, data: Data::Ptr(by_ref(&host)) };
             former.goodbye = false;
             let was_empty = writer.is_empty();
-            if !writer.record(Section::Answer, &forward) || !writer.record(Section::Answer, &backward) {
+            let backward = cx.config.reverse.then_some(&backward);
+            let mut records = [Some(&forward), backward].into_iter().flatten();
+            if !records.all(|record| writer.record(Section::Answer, record)) {
                 former.goodbye = !was_empty;
             }
         }

@@ -68,8 +68,8 @@ async fn run(options: &Options, what: &args::Mdns, signals: Arc<Signals>) -> u8 
         Sockets::Stack(stack) => on(stack, Output::new(what.parsable, None), Config::new(), what, &signals).await,
         Sockets::Host(host) => {
             let mut config = Config::new();
-            // Another program may have the port too, and get the replies.
-            config.unicast = false;
+            // Another program may have the port too: it gets the replies, and has given the addresses their names.
+            (config.unicast, config.reverse) = (false, false);
             let output = Output::new(what.parsable, host.interface());
             on(host, output, config, what, &signals).await
         }

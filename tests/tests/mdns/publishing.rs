@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use lunet_tests::Namespace;
 
-use super::{Ours, everywhere};
+use super::{Ours, Place, everywhere};
 
 /// M-12, M-37, M-38, M-42: every kind of question from Avahi, and goodbyes.
 #[test]
@@ -29,8 +29,10 @@ fn avahi_finds_what_is_published() {
             let version = if address.contains(':') { "-6" } else { "-4" };
             let found = avahi.run(&format!("avahi-resolve {version} -n"), &["ours.local"]).ok();
             assert!(found.starts_with("ours.local\t"), "{found}");
-            let found = avahi.run("avahi-resolve -a", &[address]).ok();
-            assert_eq!(found, format!("{address}\tours.local\n"));
+            if place == Place::Device {
+                let found = avahi.run("avahi-resolve -a", &[address]).ok();
+                assert_eq!(found, format!("{address}\tours.local\n"));
+            }
         }
         let all = avahi.run("avahi-browse -atpk", &[]).ok();
         assert!(all.contains(r";My\032Page;_http._tcp;local"), "{all}");
@@ -81,7 +83,9 @@ fn names_of_hosts_are_published() {
         let host = ours.publish(&["--host", "ours"]);
         let address = host.addresses[0].clone();
         assert!(avahi.run("avahi-resolve -n", &["ours.local"]).ok().starts_with("ours.local\t"));
-        assert_eq!(avahi.run("avahi-resolve -a", &[&address]).ok(), format!("{address}\tours.local\n"));
+        if place == Place::Device {
+            assert_eq!(avahi.run("avahi-resolve -a", &[&address]).ok(), format!("{address}\tours.local\n"));
+        }
         host.stop();
         let other = ours.publish(&["--host", "scanner", "--address", "10.0.0.77", "Scan", "_scan._tcp", "9"]);
         assert_eq!(avahi.run("avahi-resolve -4 -n", &["scanner.local"]).ok(), "scanner.local\t10.0.0.77\n");

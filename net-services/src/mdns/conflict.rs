@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use domain::base::Rtype;
 use domain::base::rdata::RecordData as _;
+use net_core::log::{Show, info};
 use net_core::time::Duration;
 
 use super::claim::{Claim, Phase};
@@ -123,7 +124,9 @@ impl Responder<'_> {
             // their service now.
             claim.tell_renamed();
             claim.announced = false;
+            let before = self.own.label(owner);
             self.own.rename(owner);
+            info!("mdns: the name {} is taken, trying {}", Show(&before), Show(&self.own.label(owner)));
             self.host_renamed(owner);
         }
         let due = if probing { Claim::first_probe(cx.random, cx.now) } else { Claim::probe_again(cx.random, cx.now) };

@@ -1,5 +1,6 @@
 //! What is due: the steps of each name, then the messages.
 
+use domain::base::header::HeaderSection;
 use domain::base::message::Section;
 use net_core::time::{Duration, Instant};
 
@@ -15,10 +16,16 @@ use super::pending::{Due, UNASKED};
 use super::reply::{DEFENCE_RATE, RATE, Selection, To};
 use super::responder::Responder;
 
+/// A message without any record.
+const MESSAGE_MIN: usize = size_of::<HeaderSection>();
+
 impl Responder<'_> {
     /// Composes the next message that is due. To be called until it gives `None`.
     pub(super) fn poll_transmit(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Option<Transmit> {
         self.looked_at = cx.now;
+        if buffer.len() < MESSAGE_MIN {
+            return None;
+        }
         self.advance(cx);
         let multicast = |length| Transmit { to: Destination::Multicast, length };
         if let Some(length) = self.write_probe(cx, buffer) {

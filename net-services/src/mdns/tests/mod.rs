@@ -11,6 +11,7 @@ mod responder_claims;
 mod responder_conflicts;
 mod responder_legacy;
 mod responder_publishing;
+mod responder_random;
 mod responder_times;
 
 use std::vec;

@@ -366,6 +366,24 @@ fn many_services_take_several_messages() {
     assert_eq!((count, all.len()), (5 + 8 * 3 + 1, 5 + 8 * 3 + 1), "each once");
 }
 
+/// With a buffer that is too small for anything it sends nothing, and does not hang.
+#[test]
+fn tiny_buffers_do_no_harm() {
+    for size in 0..40 {
+        let mut device = esp32(1);
+        device.buffer = size;
+        device.engine.publish(device.now, &WEB).unwrap();
+        for _ in 0..100 {
+            assert!(device.take().iter().all(|sent| sent.bytes.len() <= size));
+            device.now += net_core::time::Duration::from_millis(100);
+        }
+        let query = crate::mdns::testing::Compose::query().ask_unicast("esp32.local", ANY);
+        device.hear(&query.ask("_http._tcp.local", ANY));
+        device.now += net_core::time::Duration::from_millis(100);
+        device.take();
+    }
+}
+
 /// A buffer that is too small for a record loses that record alone.
 #[test]
 fn a_record_that_fits_nowhere_is_left_out() {

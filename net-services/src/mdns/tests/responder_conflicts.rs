@@ -267,6 +267,7 @@ fn a_conflict_in_use_is_probed_and_may_be_won() {
     assert_eq!(sent.len(), START.len());
     assert_eq!(first_probe(&sent).questions, [("Web._http._tcp.local".into(), Rtype::ANY, true)]);
     assert_eq!(device.engine.stats().conflicts, 1);
+    device.run(1000);
     assert_eq!(device.hear(&question).len(), 1);
     assert!(matches!(events(&mut device)[..], [Event::ServiceEstablished(_)]), "the name is the same");
 }

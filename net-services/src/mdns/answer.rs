@@ -1,6 +1,5 @@
 //! Which records answer a query, and when (RFC 6762 sections 5 to 7).
 
-use domain::base::ToName as _;
 use domain::base::message::Section;
 use net_core::time::Duration;
 
@@ -8,6 +7,7 @@ use super::clock::Millis;
 use super::engine::{Context, Query};
 use super::marks::{Kind, Replies};
 use super::message::{Incoming, Question};
+use super::name;
 use super::own::{Names, Own, Owner};
 use super::pending::{LEGACY, WRITTEN, Waiting};
 use super::reply::{RATE, Reply};
@@ -72,12 +72,13 @@ impl Responder<'_> {
 
     /// Marks what answers one question.
     fn find_answers(&mut self, cx: &mut Context<'_>, query: &Query<'_>, question: &Question<'_>, found: &mut Found) {
+        let name = name::copy(&question.name);
         for owner in self.own.owners() {
             if !self.own.is_ours(owner) {
                 continue;
             }
-            let set = self.own.answers(cx.network, owner, &question.name, question.rtype);
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            let set = self.own.answers(cx.network, owner, name.as_slice(), question.rtype);
+            for kind in self.own.kinds_in(owner, set) {
                 if is_known(&self.own, cx, owner, kind, &query.message) {
                     cx.stats.answers_spared = cx.stats.answers_spared.wrapping_add(1);
                     continue;
@@ -146,13 +147,14 @@ impl Responder<'_> {
             return None;
         }
         let question = query.message.questions().next()?;
+        let name = name::copy(&question.name);
         let mut any = false;
         for owner in self.own.owners() {
             if !self.own.is_ours(owner) {
                 continue;
             }
-            let set = self.own.answers(cx.network, owner, &question.name, question.rtype);
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            let set = self.own.answers(cx.network, owner, name.as_slice(), question.rtype);
+            for kind in self.own.kinds_in(owner, set) {
                 any = true;
                 if let Some(marks) = self.own.marks_mut(owner) {
                     marks.add(kind, LEGACY);
@@ -167,8 +169,7 @@ impl Responder<'_> {
 fn is_known(own: &Own<'_>, cx: &Context<'_>, owner: Owner, kind: Kind, query: &Incoming<'_>) -> bool {
     let mut names = Names::new();
     let Some(ours) = own.record(cx.network, owner, kind, &mut names) else { return false };
-    query
-        .records()
-        .take_while(|(section, _)| *section == Section::Answer)
-        .any(|(_, known)| known.ttl >= ours.ttl / 2 && known.data.is_same(&ours.data) && known.name.name_eq(&ours.name))
+    query.records().take_while(|(section, _)| *section == Section::Answer).any(|(_, known)| {
+        known.ttl >= ours.ttl / 2 && known.data.is_same(&ours.data) && name::is_same(&known.name, &ours.name)
+    })
 }

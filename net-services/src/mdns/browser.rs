@@ -10,7 +10,7 @@ use super::cached::{About, GRACE};
 use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
-use super::name::{self, NameRef};
+use super::name::{self, NameBuf, NameRef};
 use super::pool::Pool;
 use super::questions::{self, Questions};
 use super::{MdnsError, QuestionId};
@@ -92,8 +92,8 @@ impl<'d> Browser<'d> {
     }
 
     /// Shows cached records of that name and type; of a type that the name is known not to have, its NSEC record.
-    pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
-        self.cache.visit(now, name::copy(name).as_slice(), rtype, visitor);
+    pub(super) fn visit(&self, now: Instant, name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
+        self.cache.visit(now, name, rtype, visitor);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -178,7 +178,7 @@ impl<'d> Browser<'d> {
     fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let length = record.data.flat(&mut scratch).parts().iter().map(|part| part.len()).sum::<usize>();
         let room = self.cache.make_room(name.len().saturating_add(length), wanted);
         cx.stats.evicted = cx.stats.evicted.wrapping_add(room.evicted).wrapping_add(u32::from(!room.made));

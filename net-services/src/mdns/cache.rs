@@ -8,7 +8,7 @@ use net_core::time::{Duration, Instant};
 
 use super::cached::{About, GRACE};
 use super::data::{Data, Types};
-use super::name::{self, NameRef, from_wire};
+use super::name::{self, NameBuf, NameRef, from_wire};
 use super::pool::Pool;
 
 /// What is known of a record beside its bytes: its name and its data, both uncompressed.
@@ -109,7 +109,7 @@ impl<'d> Cache<'d> {
 
     /// The record of that name and data.
     pub(super) fn find(&self, name: &[u8], data: &Data<'_>) -> Option<Cached<'_>> {
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let flat = data.flat(&mut scratch);
         let parts = flat.parts();
         let rtype = data.rtype();
@@ -135,7 +135,7 @@ impl<'d> Cache<'d> {
 
     /// Adds a record. There must be room.
     pub(super) fn push(&mut self, name: &[u8], data: &Data<'_>, mut about: About) {
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let flat = data.flat(&mut scratch);
         let [a, b, c] = flat.parts();
         about.name_length = u8::try_from(name.len()).unwrap_or_default();

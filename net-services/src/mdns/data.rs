@@ -3,9 +3,9 @@
 use core::cmp::Ordering;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use domain::base::rdata::{ComposeRecordData, ParseRecordData, RecordData};
-use domain::base::wire::{Compose as _, Composer, ParseError};
-use domain::base::{Rtype, ToName as _};
+use domain::base::Rtype;
+use domain::base::rdata::{ComposeRecordData, RecordData};
+use domain::base::wire::{Compose as _, Composer};
 use domain::dep::octseq::Parser;
 
 use super::name::{self, NameBuf, NameRef};
@@ -82,6 +82,7 @@ pub(super) enum Data<'a> {
 }
 
 impl RecordData for Data<'_> {
+    #[inline(never)]
     fn rtype(&self) -> Rtype {
         match self {
             Self::A(_) => Rtype::A,
@@ -95,39 +96,24 @@ impl RecordData for Data<'_> {
     }
 }
 
-impl<'a> ParseRecordData<'a, [u8]> for Data<'a> {
-    fn parse_rdata(rtype: Rtype, parser: &mut Parser<'a, [u8]>) -> Result<Option<Self>, ParseError> {
-        let all = |parser: &mut Parser<'a, [u8]>| parser.parse_octets(parser.remaining());
-        Ok(Some(match rtype {
-            Rtype::A => Self::A(Ipv4Addr::from(parser.parse_u32_be()?)),
-            Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(parser.parse_u128_be()?)),
-            Rtype::PTR => Self::Ptr(NameRef::parse(parser)?),
-            Rtype::SRV => Self::Srv {
-                priority: parser.parse_u16_be()?,
-                weight: parser.parse_u16_be()?,
-                port: parser.parse_u16_be()?,
-                target: NameRef::parse(parser)?,
-            },
-            Rtype::TXT => Self::Txt(check_strings(all(parser)?)?),
-            Rtype::NSEC => {
-                let next = NameRef::parse(parser)?;
-                let types = Types::read(all(parser)?).ok_or_else(|| ParseError::form_error("bad type bitmap"))?;
-                Self::Nsec { next, types }
-            }
-            other => Self::Other(other, all(parser)?),
-        }))
-    }
+fn rest<'a>(bytes: &mut Parser<'a, [u8]>) -> Option<&'a [u8]> {
+    bytes.parse_octets(bytes.remaining()).ok()
+}
+
+fn read_array<const N: usize>(bytes: &mut Parser<'_, [u8]>) -> Option<[u8; N]> {
+    let mut array = [0; N];
+    bytes.parse_buf(&mut array).ok()?;
+    Some(array)
 }
 
 /// The strings of TXT data must end where it does.
-fn check_strings(bytes: &[u8]) -> Result<&[u8], ParseError> {
+fn check_strings(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     while let [length, tail @ ..] = rest {
-        let length = usize::from(*length);
-        rest = tail.get(length..).ok_or_else(|| ParseError::form_error("string beyond the end"))?;
+        rest = tail.get(usize::from(*length)..)?;
     }
     // Data without any string breaks the format, but is seen; it means the same as one empty string.
-    Ok(if bytes.is_empty() { &[0] } else { bytes })
+    Some(if bytes.is_empty() { &[0] } else { bytes })
 }
 
 impl ComposeRecordData for Data<'_> {
@@ -180,12 +166,34 @@ impl Flat<'_> {
 }
 
 impl<'a> Data<'a> {
+    /// Reads what `bytes` holds, in a message, where names may be compressed, or elsewhere. `None` for bytes that are not of
+    /// that type.
+    #[inline(never)]
+    pub(super) fn read(rtype: Rtype, bytes: &mut Parser<'a, [u8]>) -> Option<Self> {
+        let data = match rtype {
+            Rtype::A => Self::A(Ipv4Addr::from(read_array(bytes)?)),
+            Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(read_array(bytes)?)),
+            Rtype::PTR => Self::Ptr(NameRef::parse(bytes).ok()?),
+            Rtype::SRV => Self::Srv {
+                priority: bytes.parse_u16_be().ok()?,
+                weight: bytes.parse_u16_be().ok()?,
+                port: bytes.parse_u16_be().ok()?,
+                target: NameRef::parse(bytes).ok()?,
+            },
+            Rtype::TXT => Self::Txt(check_strings(rest(bytes)?)?),
+            Rtype::NSEC => Self::Nsec { next: NameRef::parse(bytes).ok()?, types: Types::read(rest(bytes)?)? },
+            other => Self::Other(other, rest(bytes)?),
+        };
+        (bytes.remaining() == 0).then_some(data)
+    }
+
     /// What [`flat`](Self::flat) gave, read again. `None` for bytes that are not of that type.
     pub(super) fn from_flat(rtype: Rtype, bytes: &'a [u8]) -> Option<Self> {
-        Self::parse_rdata(rtype, &mut Parser::from_ref(bytes)).ok().flatten()
+        Self::read(rtype, &mut Parser::from_ref(bytes))
     }
 
     /// The uncompressed form; a name in it is written into `name`.
+    #[inline(never)]
     pub(super) fn flat<'s>(&'s self, name: &'s mut NameBuf) -> Flat<'s> {
         let mut flat = Flat { head: [0; 16], head_length: 0, name: &[], tail: &[] };
         let mut head = |bytes: &[u8]| {
@@ -218,18 +226,19 @@ impl<'a> Data<'a> {
     }
 
     /// Whether both say the same. Names are compared without regard to case, everything else byte by byte.
+    #[inline(never)]
     pub(super) fn is_same(&self, other: &Data<'_>) -> bool {
         match (self, other) {
             (Self::A(a), Data::A(b)) => a == b,
             (Self::Aaaa(a), Data::Aaaa(b)) => a == b,
-            (Self::Ptr(a), Data::Ptr(b)) => a.name_eq(b),
+            (Self::Ptr(a), Data::Ptr(b)) => name::is_same(a, b),
             (
                 Self::Srv { priority, weight, port, target },
                 Data::Srv { priority: priority_b, weight: weight_b, port: port_b, target: target_b },
-            ) => (priority, weight, port) == (priority_b, weight_b, port_b) && target.name_eq(target_b),
+            ) => (priority, weight, port) == (priority_b, weight_b, port_b) && name::is_same(target, target_b),
             (Self::Txt(a), Data::Txt(b)) => a == b,
             (Self::Nsec { next, types }, Data::Nsec { next: next_b, types: types_b }) => {
-                types == types_b && next.name_eq(next_b)
+                types == types_b && name::is_same(next, next_b)
             }
             (Self::Other(rtype, a), Data::Other(rtype_b, b)) => rtype == rtype_b && a == b,
             _ => false,
@@ -239,7 +248,7 @@ impl<'a> Data<'a> {
     /// Which of two records of one name and class is the later one in the order of RFC 6762 section 8.2: by type, then by
     /// the bytes of the uncompressed data.
     pub(super) fn order(&self, other: &Data<'_>) -> Ordering {
-        let (mut a, mut b) = (name::root(), name::root());
+        let (mut a, mut b) = (NameBuf::new(), NameBuf::new());
         let by_type = self.rtype().to_int().cmp(&other.rtype().to_int());
         by_type.then_with(|| self.flat(&mut a).bytes().cmp(other.flat(&mut b).bytes()))
     }
@@ -253,7 +262,7 @@ mod tests {
     use crate::mdns::name::{by_ref, host};
 
     fn flat(data: &Data<'_>) -> Vec<u8> {
-        let mut name = crate::mdns::name::root();
+        let mut name = NameBuf::new();
         data.flat(&mut name).bytes().collect()
     }
 

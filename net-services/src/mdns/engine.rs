@@ -1,17 +1,16 @@
 //! The engine: both roles on one interface, without any I/O of its own.
 
-use core::hash::Hasher as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use domain::base::Rtype;
 use net_core::cidr::IpInet;
 use net_core::time::{Duration, Instant};
-use siphasher::sip::SipHasher13;
 
 use super::browser::Browser;
 use super::data::Data;
+use super::digest::digest;
 use super::message::Incoming;
-use super::name::NameRef;
+use super::name::{self, NameRef};
 use super::network::Network;
 use super::random::Random;
 use super::responder::Responder;
@@ -105,8 +104,8 @@ pub struct Engine<'d> {
     stats: Stats,
     responder: Responder<'d>,
     browser: Browser<'d>,
-    /// The last multicast: a hash of its bytes, whether it came over IPv4, and when.
-    last: Option<(u64, bool, Instant)>,
+    /// The last multicast: a digest of its bytes, whether it came over IPv4, and when.
+    last: Option<(u32, bool, Instant)>,
 }
 
 impl<'d> Engine<'d> {
@@ -201,9 +200,7 @@ impl<'d> Engine<'d> {
             return None;
         }
         if arrival.is_multicast() {
-            let mut hasher = SipHasher13::new();
-            hasher.write(bytes);
-            let this = (hasher.finish(), arrival.from.ip().to_canonical().is_ipv4());
+            let this = (digest(&[bytes]), arrival.from.ip().to_canonical().is_ipv4());
             let is_copy = self.last.is_some_and(|(hash, v4, at)| {
                 hash == this.0 && v4 != this.1 && now.saturating_duration_since(at) < COPY
             });
@@ -389,11 +386,13 @@ impl<'d> Engine<'d> {
     /// Shows the records of that name and type, those that others have told and this device's own; of a type that the name
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
-        self.responder.visit(&self.network, name, rtype, visitor);
+        let wire = name::copy(name);
+        let wire = wire.as_slice();
+        self.responder.visit(&self.network, wire, rtype, visitor);
         // What this device itself has told may have come back to it.
-        self.browser.visit(now, name, rtype, &mut |data| {
+        self.browser.visit(now, wire, rtype, &mut |data| {
             let mut own = false;
-            self.responder.visit(&self.network, name, rtype, &mut |ours| own |= ours.is_same(data));
+            self.responder.visit(&self.network, wire, rtype, &mut |ours| own |= ours.is_same(data));
             if !own {
                 visitor(data);
             }

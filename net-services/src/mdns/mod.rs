@@ -98,6 +98,7 @@ mod clock;
 mod config;
 mod conflict;
 mod data;
+mod digest;
 mod engine;
 mod error;
 mod interest;

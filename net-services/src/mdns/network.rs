@@ -24,6 +24,19 @@ impl Network {
         self.addresses.iter().map(IpInet::address)
     }
 
+    /// The address of that number, unless it is an earlier one again.
+    #[inline(never)]
+    pub(super) fn address(&self, number: usize) -> Option<IpAddr> {
+        let (earlier, rest) = self.addresses.split_at_checked(number)?;
+        let address = rest.first()?.address();
+        (!earlier.iter().any(|net| net.address() == address)).then_some(address)
+    }
+
+    #[inline(never)]
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.addresses().any(|own| own == address)
+    }
+
     /// Whether something can be sent and heard.
     pub(super) fn is_usable(&self) -> bool {
         self.link_up && !self.addresses.is_empty()

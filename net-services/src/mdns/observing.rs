@@ -2,7 +2,6 @@
 //! gone (section 10.5).
 
 use domain::base::Rtype;
-use domain::base::ToName as _;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 
@@ -18,7 +17,7 @@ impl Browser<'_> {
         // Only the answers to multicast are heard by all. Of a truncated query not all known answers are here. And what
         // this device itself has sent may come back to it.
         let from = query.from.ip().to_canonical();
-        let own = cx.network.addresses().any(|address| address == from);
+        let own = cx.network.has(from);
         if !self.active || !query.multicast || query.message.is_truncated() || own {
             return;
         }
@@ -50,7 +49,7 @@ impl Browser<'_> {
             cache.find(name, &known.data).is_some_and(|record| record.about().is_known_answer(now))
         };
         let mut answers = query.message.records().filter(|(section, known)| {
-            *section == Section::Answer && known.data.rtype() == rtype && known.name.name_eq(&question.name)
+            *section == Section::Answer && known.data.rtype() == rtype && name::is_same(&known.name, &question.name)
         });
         if answers.all(|(_, known)| known_here(&known)) {
             soon.into_iter().for_each(|entry| entry.asked(now));

@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 use core::net::IpAddr;
 
+use domain::base::Rtype;
 use domain::base::message::Section;
-use domain::base::{Rtype, ToName as _};
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
@@ -34,11 +34,17 @@ impl Own<'_> {
         if self.about(owner).is_some() {
             return [Kind::Txt, Kind::Srv].into_iter().collect();
         }
-        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> =
-            self.addresses(network, owner).map(|(number, address)| (address, number)).collect();
-        // IPv4 first, each by its bytes: as the records are ordered.
-        sorted.sort_unstable();
-        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
+        // IPv4 first, each by its bytes, as the records are ordered: each time the least of those that are left.
+        let mut sorted = Vec::new();
+        let mut last = None;
+        let is_left = |address: &(IpAddr, u8), last: Option<IpAddr>| last.is_none_or(|last| address.0 > last);
+        while let Some((address, number)) =
+            self.addresses(network, owner).map(|(number, address)| (address, number)).filter(|a| is_left(a, last)).min()
+        {
+            last = Some(address);
+            let _ = sorted.push(Kind::Address(number)); // a host has no more
+        }
+        sorted
     }
 
     /// Bytes that a question for its name and its proposed records take, at the most.
@@ -57,11 +63,12 @@ impl Own<'_> {
     /// How its proposed records compare with those of a probe of another host: the greater ones win.
     fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Ordering {
         let Some(name) = self.name(network, owner, NameOf::Own) else { return Ordering::Equal };
+        let name = by_ref(&name);
         let theirs = || {
             let proposed = query
                 .message
                 .records()
-                .filter(|(section, record)| *section == Section::Authority && record.name.name_eq(&name));
+                .filter(|(section, record)| *section == Section::Authority && name::is_same(&record.name, &name));
             proposed.map(|(_, record)| record.data)
         };
         if theirs().next().is_none() {

@@ -9,9 +9,9 @@ use net_core::limits::ADDRESSES;
 use super::claim::{Claim, Extent, Phase};
 use super::engine::Context;
 use super::marks::{Kind, Marks};
-use super::name::{self, by_ref};
+use super::name::{self, NameBuf, by_ref};
 use super::numbered::{self, Style};
-use super::own::{self, About, Entry, Owner};
+use super::own::{About, Entry, Owner};
 use super::responder::Responder;
 use super::{HostId, Label, MdnsError, SUBTYPES, Service, ServiceId, txt, types};
 
@@ -121,9 +121,8 @@ impl Responder<'_> {
     pub(super) fn publish(&mut self, cx: &mut Context<'_>, service: &Service<'_>) -> Result<ServiceId, MdnsError> {
         self.looked_at = cx.now;
         let service_type = name::service_type(service.kind)?;
-        let type_ref = by_ref(&service_type);
         // Three labels and the root: subtypes are given apart.
-        if type_ref.iter().count() != 4 {
+        if by_ref(&service_type).iter().count() != 4 {
             return Err(MdnsError::InvalidType);
         }
         let host_label = self.own.label(Owner::Host);
@@ -136,7 +135,7 @@ impl Responder<'_> {
         if host != 0 && self.own.find(host, false).is_none() {
             return Err(MdnsError::Unknown);
         }
-        let subtypes = subtype_bytes(service.subtypes, &type_ref)?;
+        let subtypes = subtype_bytes(service.subtypes, service_type.as_slice())?;
         let txt = txt::compose(service.txt)?;
         let type_bytes = service_type.as_slice();
         if self.own.is_taken(&label, Some(type_bytes), None) {
@@ -279,7 +278,7 @@ impl Responder<'_> {
 /// Subtypes in the form of an [`Entry`]'s bytes; of those that are equal but for case, one.
 fn subtype_bytes(
     subtypes: &[&str],
-    service_type: &name::NameRef<'_>,
+    service_type: &[u8],
 ) -> Result<Vec<u8, { SUBTYPES * (1 + name::LABEL_MAX) }>, MdnsError> {
     if subtypes.len() > SUBTYPES {
         return Err(MdnsError::InvalidType);
@@ -289,7 +288,7 @@ fn subtype_bytes(
         if subtypes.iter().take(i).any(|earlier| earlier.eq_ignore_ascii_case(label)) {
             continue;
         }
-        own::subtype(label.as_bytes(), service_type)?;
+        NameBuf::new().subtype(label.as_bytes(), service_type)?;
         let length = [label.len() as u8];
         let added = bytes.extend_from_slice(&length).and_then(|()| bytes.extend_from_slice(label.as_bytes()));
         added.map_err(|_| MdnsError::InvalidType)?;

@@ -65,7 +65,7 @@ pub(super) enum To {
 fn write_legacy(writer: &mut Writer<'_>, section: Section, record: &Record<'_>) -> bool {
     // The longest: SRV, NSEC.
     const LONGEST: usize = 255 + 34;
-    let (mut target, mut bytes) = (name::root(), heapless::Vec::<u8, LONGEST>::new());
+    let (mut target, mut bytes) = (NameBuf::new(), heapless::Vec::<u8, LONGEST>::new());
     let data = if matches!(record.data, Data::Srv { .. } | Data::Nsec { .. }) {
         let flat = record.data.flat(&mut target);
         if flat.parts().iter().any(|part| bytes.extend_from_slice(part).is_err()) {
@@ -149,7 +149,7 @@ impl Responder<'_> {
             if written(self, Kind::Srv)
                 && let Some(host) = self.own.host_of(&about)
             {
-                for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
+                for kind in Kind::OF_HOST.into_iter().filter(|kind| matches!(kind, Kind::Address(_))) {
                     self.add(cx, writer, selection, host, kind);
                 }
             }
@@ -160,12 +160,12 @@ impl Responder<'_> {
             }
             let Some(marks) = self.own.marks(owner) else { continue };
             let is_written = |kind: &Kind| matches!(kind, Kind::Address(_)) && marks.replies(*kind) & WRITTEN != 0;
-            if !Kind::of_host().any(|kind| is_written(&kind)) {
+            if !Kind::OF_HOST.iter().any(is_written) {
                 continue;
             }
             let versions = |v4| self.own.addresses(cx.network, owner).any(|(_, address)| address.is_ipv4() == v4);
             let both = versions(true) && versions(false);
-            for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
+            for kind in Kind::OF_HOST.into_iter().filter(|kind| matches!(kind, Kind::Address(_))) {
                 self.add(cx, writer, selection, owner, kind);
             }
             if !both {
@@ -209,7 +209,7 @@ impl Responder<'_> {
         let set = self.own.set_of(cx.network, owner, kind);
         let (was_empty, mark) = (writer.is_empty(), writer.mark());
         let mut names = Names::new();
-        let fits = self.own.kinds(owner).filter(|kind| set & kind.bit() != 0).all(|kind| {
+        let fits = self.own.kinds_in(owner, set).all(|kind| {
             let record = self.own.record(cx.network, owner, kind, &mut names);
             record.is_none_or(|record| match to {
                 To::Legacy => write_legacy(writer, section, &record),
@@ -221,7 +221,7 @@ impl Responder<'_> {
         if !fits {
             writer.rewind(&mark);
         }
-        for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+        for kind in self.own.kinds_in(owner, set) {
             let Some(marks) = self.own.marks_mut(owner) else { continue };
             if fits {
                 marks.add(kind, WRITTEN);

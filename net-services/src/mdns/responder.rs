@@ -10,9 +10,9 @@ use net_core::time::{Duration, Instant};
 use super::claim::{Claim, Extent, News};
 use super::clock::{LastTime, Millis};
 use super::data::Data;
+use super::digest::digest;
 use super::engine::Context;
 use super::marks::Marks;
-use super::name::NameRef;
 use super::network::Network;
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
@@ -70,7 +70,7 @@ impl<'d> Responder<'d> {
     }
 
     pub(super) fn set_siblings(&mut self, addresses: &[IpAddr]) {
-        self.siblings = addresses.iter().take(SIBLINGS).map(|address| digest(*address)).collect();
+        self.siblings = addresses.iter().take(SIBLINGS).map(|address| digest_of(*address)).collect();
     }
 
     /// Follows the interface: publishes all anew when it has come up (M-11).
@@ -109,8 +109,8 @@ impl<'d> Responder<'d> {
     }
 
     fn addresses_changed(&mut self, cx: &mut Context<'_>, before: &Network) {
-        let lost = |address: &IpAddr| !cx.network.addresses().any(|own| own == *address);
-        let gained = cx.network.addresses().any(|address| !before.addresses().any(|old| old == address));
+        let lost = |address: &IpAddr| !cx.network.has(*address);
+        let gained = cx.network.addresses().any(|address| !before.has(address));
         if !gained && !before.addresses().any(|address| lost(&address)) {
             return;
         }
@@ -238,18 +238,12 @@ impl<'d> Responder<'d> {
         self.generation
     }
 
-    /// Shows own records that are established.
-    pub(super) fn visit(
-        &self,
-        network: &Network,
-        name: &NameRef<'_>,
-        rtype: Rtype,
-        visitor: &mut dyn FnMut(&Data<'_>),
-    ) {
+    /// Shows own records that are established. `name` is as on the wire, uncompressed.
+    pub(super) fn visit(&self, network: &Network, name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         let mut names = Names::new();
         for owner in self.own.owners().filter(|owner| self.own.is_ours(*owner)) {
             let set = self.own.answers(network, owner, name, rtype);
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            for kind in self.own.kinds_in(owner, set) {
                 if let Some(record) = self.own.record(network, owner, kind, &mut names) {
                     visitor(&record.data);
                 }
@@ -258,12 +252,11 @@ impl<'d> Responder<'d> {
     }
 }
 
-/// An address in four bytes (FNV-1a). That two of a device have the same is not worth caring about.
-pub(super) fn digest(address: IpAddr) -> u32 {
-    let add = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+/// An address in four bytes. That two of a device have the same is not worth caring about.
+pub(super) fn digest_of(address: IpAddr) -> u32 {
     match address {
-        IpAddr::V4(v4) => v4.octets().iter().fold(0x811c_9dc5, add),
-        IpAddr::V6(v6) => v6.octets().iter().fold(0x811c_9dc5, add),
+        IpAddr::V4(v4) => digest(&[&v4.octets()]),
+        IpAddr::V6(v6) => digest(&[&v6.octets()]),
     }
 }
 

@@ -9,7 +9,7 @@ use super::data::Data;
 use super::engine::{Context, Destination, Transmit};
 use super::marks::{Kind, Replies};
 use super::message::{Record, Writer};
-use super::name::{self, by_ref};
+use super::name::{NameBuf, by_ref};
 use super::own::{NameOf, Owner};
 use super::pending::{Due, UNASKED};
 use super::reply::{DEFENCE_RATE, RATE, Selection, To};
@@ -178,7 +178,8 @@ impl Responder<'_> {
     fn write_former(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>) {
         let Some(host) = self.own.name(cx.network, Owner::Host, NameOf::Own) else { return };
         for former in self.former.iter_mut().filter(|former| former.goodbye) {
-            let reverse = name::reverse(former.address);
+            let mut reverse = NameBuf::new();
+            let _ = reverse.reverse(former.address); // it fits
             let address = match former.address {
                 core::net::IpAddr::V4(v4) => Data::A(v4),
                 core::net::IpAddr::V6(v6) => Data::Aaaa(v6),

@@ -113,7 +113,7 @@ fn own_records_are_shown() {
     let mut device = esp32(1);
     device.engine.publish(device.now, &WEB).unwrap();
     let show = |device: &Device, of: &str, rtype| {
-        let (of, mut shown) = (name::Builder::new().dotted(of).unwrap().end().unwrap(), Vec::new());
+        let (of, mut shown) = (name(of), Vec::new());
         device.engine.visit(device.now, &by_ref(&of), rtype, &mut |data| shown.push(text_of(data)));
         shown
     };

@@ -71,6 +71,7 @@ impl Responder<'_> {
     }
 
     /// Marks what answers one question.
+    #[inline(never)]
     fn find_answers(&mut self, cx: &mut Context<'_>, query: &Query<'_>, question: &Question<'_>, found: &mut Found) {
         let name = name::copy(&question.name);
         for owner in self.own.owners() {
@@ -166,6 +167,7 @@ impl Responder<'_> {
 }
 
 /// Whether a querier has a record already: it lists it with at least half of its TTL (M-17).
+#[inline(never)]
 fn is_known(own: &Own<'_>, cx: &Context<'_>, owner: Owner, kind: Kind, query: &Incoming<'_>) -> bool {
     let mut names = Names::new();
     let Some(ours) = own.record(cx.network, owner, kind, &mut names) else { return false };

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use domain::base::Rtype;
 use domain::base::rdata::RecordData as _;
-use heapless::Vec;
+use heapless::{Vec, VecView};
 use net_core::dns::Addresses;
 use net_core::time::Instant;
 
@@ -115,11 +115,11 @@ impl<const N: usize> Drop for Watch<'_, '_, N> {
     }
 }
 
-fn difference<'d, const N: usize>(
+fn difference<'d>(
     engine: &Engine<'d>,
     now: Instant,
     question: QuestionId,
-    told: &mut Vec<Told, N>,
+    told: &mut VecView<Told>,
     label: fn(&NameRef<'_>) -> Option<Label>,
     content: fn(&Engine<'d>, Instant, &NameRef<'_>) -> Option<u32>,
 ) -> Option<Change> {

@@ -96,6 +96,7 @@ impl<'d> Browser<'d> {
         self.cache.visit(now, name, rtype, visitor);
     }
 
+    #[inline(never)]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if !self.active {
             return None;
@@ -111,6 +112,7 @@ impl<'d> Browser<'d> {
     }
 
     /// Removes what has ended, and finds out what that means.
+    #[inline(never)]
     pub(super) fn tidy(&mut self, cx: &mut Context<'_>) {
         if self.cache.expire(cx.now) {
             self.plan_review(cx.now);
@@ -123,6 +125,7 @@ impl<'d> Browser<'d> {
         }
     }
 
+    #[inline(never)]
     fn plan_review(&mut self, now: Instant) {
         let at = self.reviewed.saturating_add(REVIEW_INTERVAL).max(now);
         self.review = Some(self.review.map_or(at, |planned| planned.min(at)));
@@ -175,6 +178,7 @@ impl<'d> Browser<'d> {
     }
 
     /// Adds a record, if there is room for what is of so much interest (M-45).
+    #[inline(never)]
     fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);

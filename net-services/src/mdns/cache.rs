@@ -24,11 +24,13 @@ pub(super) struct Cached<'c> {
 }
 
 impl<'c> Cached<'c> {
+    #[inline(never)]
     fn new((entry, bytes): (&'c Entry, &'c [u8])) -> Self {
         let (name, bytes) = bytes.split_at_checked(entry.get().name_length.into()).unwrap_or_default();
         Self { entry, name, bytes }
     }
 
+    #[inline(never)]
     pub(super) fn about(&self) -> About {
         self.entry.get()
     }
@@ -40,20 +42,24 @@ impl<'c> Cached<'c> {
         result
     }
 
+    #[inline(never)]
     pub(super) fn data(&self) -> Option<Data<'c>> {
         Data::from_flat(self.about().rtype, self.bytes)
     }
 
+    #[inline(never)]
     pub(super) fn is_named(&self, name: &[u8]) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
     /// Whether it answers a question for that name and type.
+    #[inline(never)]
     pub(super) fn is(&self, name: &[u8], rtype: Rtype) -> bool {
         (rtype == self.about().rtype || rtype == Rtype::ANY) && self.is_named(name)
     }
 
     /// The name that it leads to.
+    #[inline(never)]
     pub(super) fn target(&self) -> Option<&'c [u8]> {
         match self.about().rtype {
             Rtype::PTR => Some(self.bytes),
@@ -94,6 +100,7 @@ impl<'d> Cache<'d> {
         self.records.iter().map(Cached::new)
     }
 
+    #[inline(never)]
     pub(super) fn get(&self, index: usize) -> Option<Cached<'_>> {
         self.records.get(index).map(Cached::new)
     }
@@ -108,6 +115,7 @@ impl<'d> Cache<'d> {
     }
 
     /// The record of that name and data.
+    #[inline(never)]
     pub(super) fn find(&self, name: &[u8], data: &Data<'_>) -> Option<Cached<'_>> {
         let mut scratch = NameBuf::new();
         let flat = data.flat(&mut scratch);
@@ -121,6 +129,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Whether there is nothing to ask about that name and type: its records are known, or that it has none.
+    #[inline(never)]
     pub(super) fn is_answered(&self, now: Instant, name: &[u8], rtype: Rtype) -> bool {
         self.iter().any(|record| {
             let about = record.about();
@@ -150,6 +159,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Lets a record end soon, unless it is told again.
+    #[inline(never)]
     pub(super) fn end_within(&self, now: Instant, record: &Cached<'_>, span: Duration) {
         if record.change(|about| about.end_within(now, span)) {
             self.changed();

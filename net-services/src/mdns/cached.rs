@@ -108,6 +108,7 @@ impl About {
         new
     }
 
+    #[inline(never)]
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
         self.ttl = ttl.min(TTL_MAX.into()) as u16;
@@ -164,6 +165,7 @@ impl About {
     }
 
     /// Milliseconds since it came.
+    #[inline(never)]
     fn age(&self, now: Instant) -> u64 {
         now.as_millis().saturating_sub(self.received.millis())
     }
@@ -172,15 +174,18 @@ impl About {
         u64::from(self.ttl) * 1000
     }
 
+    #[inline(never)]
     fn at(&self, age: u64) -> Instant {
         Instant::from_millis(self.received.millis().saturating_add(age))
     }
 
+    #[inline(never)]
     pub(super) fn is_live(&self, now: Instant) -> bool {
         self.age(now) < u64::from(self.lifetime)
     }
 
     /// When it ends.
+    #[inline(never)]
     pub(super) fn end(&self) -> Instant {
         self.at(self.lifetime.into())
     }
@@ -191,6 +196,7 @@ impl About {
     }
 
     /// Makes it end within `span`, unless it comes again. Gives whether that is news.
+    #[inline(never)]
     pub(super) fn end_within(&mut self, now: Instant, span: Duration) -> bool {
         let end = self.age(now).saturating_add(span.as_millis());
         self.lifetime = self.lifetime.min(u32::try_from(end).unwrap_or(u32::MAX));
@@ -215,6 +221,7 @@ impl About {
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
+    #[inline(never)]
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
         let left = u64::from(self.lifetime).saturating_sub(self.age(now));
         !self.is_dying() && left > self.ttl_millis() / 2
@@ -260,6 +267,7 @@ impl About {
     }
 
     /// A query has come that its owner should answer with it. Gives whether that was one too many (M-44).
+    #[inline(never)]
     pub(super) fn set_suspect(&mut self, now: Instant) -> bool {
         let age = self.age(now);
         if age < JUST_SEEN || self.is_dying() {
@@ -272,17 +280,20 @@ impl About {
         self.suspect != NEVER && (SUSPECT_APART..=SUSPECT_WITHIN).contains(&since)
     }
 
+    #[inline(never)]
     fn refresh_age(&self) -> Option<u64> {
         let asks = self.is_wanted() && !self.is_dying() && self.refreshes() < REFRESHES && self.rtype != Rtype::NSEC;
         asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u64::from(self.refreshes())) / 100)
     }
 
     /// Whether it may be asked for again.
+    #[inline(never)]
     pub(super) fn may_refresh(&self, now: Instant) -> bool {
         self.refresh_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When it is to be asked for again, before it ends (M-43).
+    #[inline(never)]
     pub(super) fn refresh_at(&self) -> Option<Instant> {
         let spread = self.ttl_millis() * REFRESH_SPREAD / 100 * u64::from(self.jitter) / 255;
         Some(self.at(self.refresh_age()? + spread))
@@ -300,6 +311,7 @@ impl About {
     }
 
     /// Looks for what it leads to; how soon depends on how often it has done so.
+    #[inline(never)]
     pub(super) fn seek(&mut self, now: Instant) {
         if self.follow == NEVER {
             self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis()));
@@ -331,23 +343,27 @@ impl About {
         self.follow = NEVER;
     }
 
+    #[inline(never)]
     fn follow_age(&self) -> Option<u64> {
         let seeks = self.is_lead() && !self.is_dying() && self.follow != NEVER;
         seeks.then_some(u64::from(self.follow) * 100 + FOLLOW_DELAY)
     }
 
     /// Whether what it leads to may be looked for.
+    #[inline(never)]
     pub(super) fn may_follow(&self, now: Instant) -> bool {
         self.follow_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When what it leads to is to be looked for.
+    #[inline(never)]
     pub(super) fn follow_at(&self) -> Option<Instant> {
         Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u64::from(self.jitter) / 255))
     }
 }
 
 /// Milliseconds in tenths of a second, rounded down. All that matters is less than 1 h 49 min.
+#[inline(never)]
 fn tenths(millis: u64) -> u16 {
     u16::try_from(millis / 100).unwrap_or(NEVER).min(NEVER - 1)
 }

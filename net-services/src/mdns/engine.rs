@@ -38,6 +38,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    #[inline(never)]
     fn is_multicast(&self) -> bool {
         self.to.to_canonical().is_multicast()
     }

@@ -38,11 +38,13 @@ impl Network {
     }
 
     /// Whether something can be sent and heard.
+    #[inline(never)]
     pub(super) fn is_usable(&self) -> bool {
         self.link_up && !self.addresses.is_empty()
     }
 
     /// Whether `address` is on this link, by its prefixes (RFC 6762 section 11).
+    #[inline(never)]
     pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let link_local = match address {

@@ -275,6 +275,7 @@ impl<'d> Own<'d> {
     }
 
     /// Whether something of this device, leaving out `but`, has that name, and keeps it.
+    #[inline(never)]
     pub(super) fn is_taken(&self, label: &str, service_type: Option<&[u8]>, but: Option<Owner>) -> bool {
         self.owners().any(|owner| {
             Some(owner) != but
@@ -290,6 +291,7 @@ impl<'d> Own<'d> {
     }
 
     /// Gives it the next name that nothing else of this device has.
+    #[inline(never)]
     pub(super) fn rename(&mut self, owner: Owner) {
         loop {
             let number = match owner {
@@ -333,6 +335,7 @@ impl<'d> Own<'d> {
     }
 
     /// Whether another service tells that there is this type (M-37: each once).
+    #[inline(never)]
     fn is_type_elsewhere(&self, owner: Owner) -> bool {
         let (Owner::Entry(own), Some(Parts { service_type, .. })) = (owner, self.parts(owner)) else { return false };
         let leaves = |owner| self.claim(owner).is_some_and(|claim| claim.leaves());
@@ -389,6 +392,7 @@ impl<'d> Own<'d> {
     }
 
     /// The records of the same name and type, itself included, as a set of [`Kind::bit`].
+    #[inline(never)]
     pub(super) fn set_of(&self, network: &Network, owner: Owner, kind: Kind) -> u32 {
         if !matches!(kind, Kind::Address(_)) {
             return kind.bit();
@@ -410,6 +414,7 @@ impl<'d> Own<'d> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn name(&self, network: &Network, owner: Owner, of: NameOf) -> Option<NameBuf> {
         let mut name = NameBuf::new();
         self.write_name(network, owner, of, &mut name)?;

@@ -182,6 +182,7 @@ impl Responder<'_> {
     }
 
     /// Adds an entry and has it probed.
+    #[inline(never)]
     fn insert(&mut self, cx: &mut Context<'_>, entry: Entry, bytes: &[&[u8]]) -> Result<(), MdnsError> {
         let length = bytes.iter().map(|part| part.len()).sum();
         // What is being withdrawn, and others have been told once, gives way.
@@ -198,6 +199,7 @@ impl Responder<'_> {
     }
 
     /// Forgets what is being withdrawn under a name that is published again: its records are true again.
+    #[inline(never)]
     fn forget_leaving(&mut self, label: &str, service_type: Option<&[u8]>) {
         for index in (0..self.own.entries.len()).rev() {
             let owner = Owner::Entry(index);

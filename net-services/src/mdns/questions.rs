@@ -17,6 +17,7 @@ const FOLLOW_BIT: u16 = 0x8000;
 
 /// The time between a query and the next, after so many: 1, 2, 4 seconds and so on, up to an hour (M-43). None before the
 /// first.
+#[inline(never)]
 pub(super) fn interval(sent: u8) -> Duration {
     match sent.checked_sub(1) {
         None => Duration::from_ticks(0),
@@ -155,6 +156,7 @@ impl<'d> Questions<'d> {
     }
 
     /// Whether somebody asks for records of that name and type; and whether for what they lead to too.
+    #[inline(never)]
     pub(super) fn interest(&self, name: &[u8], rtype: Rtype) -> (bool, bool) {
         let mut interest = (false, false);
         for (entry, bytes) in self.entries.iter() {
@@ -168,6 +170,7 @@ impl<'d> Questions<'d> {
     }
 
     /// Whether there is exactly that question.
+    #[inline(never)]
     pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
         self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
     }

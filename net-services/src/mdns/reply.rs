@@ -175,6 +175,7 @@ impl Responder<'_> {
     }
 
     /// Adds a record, unless it is in the message (M-41), or everybody has just heard it.
+    #[inline(never)]
     fn add(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, selection: &Selection, owner: Owner, kind: Kind) {
         let to = selection.to;
         let is_written = self.own.marks(owner).is_none_or(|marks| marks.replies(kind) & WRITTEN != 0);
@@ -188,6 +189,7 @@ impl Responder<'_> {
         self.write(cx, writer, to, Section::Additional, owner, kind);
     }
 
+    #[inline(never)]
     fn was_multicast_within(&self, cx: &Context<'_>, owner: Owner, kind: Kind, span: Duration) -> bool {
         let v4 = self.own.is_v4(cx.network, owner, kind);
         self.own.marks(owner).is_some_and(|marks| marks.was_multicast_within(kind, v4, span, cx.now))
@@ -196,6 +198,7 @@ impl Responder<'_> {
     /// Writes a record and marks it as written. `false`: it does not fit here, but will into an empty message.
     ///
     /// All addresses of one version are written together: they replace what others have of them (section 10.2).
+    #[inline(never)]
     fn write(
         &mut self,
         cx: &Context<'_>,

@@ -134,6 +134,7 @@ impl<'d> Responder<'d> {
     }
 
     /// Begins to probe for a name, if there is a network and the name is known.
+    #[inline(never)]
     pub(super) fn probe(&mut self, cx: &mut Context<'_>, owner: Owner, due: Millis) {
         let needs_host_name = self.own.about(owner).map_or(owner == Owner::Host, |about| about.host == 0);
         let misses_name = needs_host_name && self.own.host.base.is_empty();
@@ -179,6 +180,7 @@ impl<'d> Responder<'d> {
     }
 
     /// Withdraws the records of a name.
+    #[inline(never)]
     pub(super) fn leave(&mut self, cx: &mut Context<'_>, owner: Owner) {
         let Some((claim, marks)) = self.own.state_mut(owner) else { return };
         if claim.leaves() {
@@ -239,6 +241,7 @@ impl<'d> Responder<'d> {
     }
 
     /// Shows own records that are established. `name` is as on the wire, uncompressed.
+    #[inline(never)]
     pub(super) fn visit(&self, network: &Network, name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         let mut names = Names::new();
         for owner in self.own.owners().filter(|owner| self.own.is_ours(*owner)) {

@@ -7,7 +7,7 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 
 use net_core::Error;
-use net_core::events::{Events, Status};
+use net_core::events::Events;
 use net_core::log::{Show, debug, info, warn};
 use net_core::nal::{Interface, Multicast, UdpBind, UdpSocket, UnconnectedUdp as _};
 use net_core::time::{Duration, Instant, Timer, poll_until};
@@ -88,7 +88,8 @@ impl<'d> Mdns<'d> {
             };
         socket.set_hop_limit(HOP_LIMIT)?;
         self.stopping.set(false);
-        let mut link = Link { net, socket, groups: Groups::default() };
+        let mut link =
+            Link { net, socket, groups: [Group::new(IpAddr::V4(GROUP_V4)), Group::new(IpAddr::V6(GROUP_V6))] };
         let _running = Running::new(self);
         let mut events = net.events().subscribe();
         self.look_at(&mut link);
@@ -117,7 +118,7 @@ impl<'d> Mdns<'d> {
             self.touched.set(false);
             self.tell_waiting();
             let due = self.engine.borrow().poll_timeout();
-            let deadline = [due, give_up, link.groups.try_again(now)].into_iter().flatten().min();
+            let deadline = [due, give_up, link.try_again(now)].into_iter().flatten().min();
             match self.wait(&mut link.socket, &mut events, deadline).await {
                 Woken::Datagram => reply = self.receive(&mut link.socket, buffer).await,
                 Woken::Network => {
@@ -150,7 +151,9 @@ impl<'d> Mdns<'d> {
 
     fn look_at<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>) {
         let status = link.net.status();
-        link.groups.has = versions(&status);
+        for group in &mut link.groups {
+            group.usable = status.addresses.iter().any(|net| net.address().is_ipv4() == group.address.is_ipv4());
+        }
         link.join();
         self.engine.borrow_mut().set_network(Instant::now(), status.link_up, &status.addresses);
     }
@@ -198,11 +201,13 @@ impl<'d> Mdns<'d> {
         Poll::Pending
     }
 
+    #[inline(never)]
     fn tell_waiting(&self) {
         self.waiting.borrow_mut().wake_all();
     }
 
     /// Has `run` look again.
+    #[inline(never)]
     fn touch(&self) {
         self.touched.set(true);
         self.runner.borrow_mut().wake_all();
@@ -354,67 +359,66 @@ impl Drop for Running<'_, '_> {
     }
 }
 
-/// Which IP versions the interface has addresses of: 4, 6.
-fn versions(status: &Status) -> [bool; 2] {
-    let has = |v4| status.addresses.iter().any(|net| net.address().is_ipv4() == v4);
-    [has(true), has(false)]
+/// A group of multicast DNS, that of IPv4 or that of IPv6.
+struct Group {
+    address: IpAddr,
+    /// The interface has addresses of that IP version.
+    usable: bool,
+    joined: bool,
+    /// It is to be joined again.
+    failed: bool,
 }
 
-/// The groups of multicast DNS, for IPv4 and IPv6.
-#[derive(Default)]
-struct Groups {
-    has: [bool; 2],
-    joined: [bool; 2],
-    failed: [bool; 2],
-}
-
-impl Groups {
-    /// When one that has failed is to be joined again.
-    fn try_again(&self, now: Instant) -> Option<Instant> {
-        (self.failed != [false, false]).then(|| now + JOIN_AGAIN)
+impl Group {
+    const fn new(address: IpAddr) -> Self {
+        Self { address, usable: false, joined: false, failed: false }
     }
 }
-
-const GROUPS: [IpAddr; 2] = [IpAddr::V4(GROUP_V4), IpAddr::V6(GROUP_V6)];
 
 struct Link<'n, N: UdpBind + Multicast> {
     net: &'n N,
     socket: N::Socket,
-    groups: Groups,
+    groups: [Group; 2],
 }
 
 impl<N: UdpBind + Multicast> Link<'_, N> {
     /// Joins what is not joined yet, of those versions that the interface has.
     fn join(&mut self) {
-        let Groups { has, joined, failed } = &mut self.groups;
-        for (((group, has), joined), failed) in GROUPS.into_iter().zip(has).zip(joined).zip(failed) {
-            if *joined || !*has {
-                *failed = false;
+        for group in &mut self.groups {
+            if group.joined || !group.usable {
+                group.failed = false;
                 continue;
             }
-            let result = self.net.join_group(group);
+            let result = self.net.join_group(group.address);
+            group.joined = result.is_ok();
             // What was built without a version or without multicast will not learn it.
-            (*joined, *failed) = (result.is_ok(), !matches!(result, Ok(()) | Err(Error::Unsupported)));
+            group.failed = !matches!(result, Ok(()) | Err(Error::Unsupported));
             if let Err(error) = result {
-                warn!("mdns: cannot join {}: {}", Show(&group), Show(&error));
+                warn!("mdns: cannot join {}: {}", Show(&group.address), Show(&error));
             }
         }
+    }
+
+    /// When a group that has failed is to be joined again.
+    fn try_again(&self, now: Instant) -> Option<Instant> {
+        self.groups.iter().any(|group| group.failed).then(|| now + JOIN_AGAIN)
     }
 
     /// Sends to one host, or to both groups; that fails when it goes to none.
     async fn send(&mut self, transmit: Transmit, buffer: &[u8]) -> Result<(), Error> {
         let data = buffer.get(..transmit.length).ok_or(Error::TooLarge)?;
         let mut result = Err(Error::Unreachable);
-        for i in 0..GROUPS.len() {
-            let (Some(&group), Some(&has)) = (GROUPS.get(i), self.groups.has.get(i)) else { break };
+        for group in &self.groups {
             let (to, room) = match transmit.to {
-                Destination::Multicast if !has => continue,
-                Destination::Multicast => (SocketAddr::new(group, PORT), ROOM),
-                Destination::Unicast(to) if to.ip().to_canonical().is_ipv4() == group.is_ipv4() => (to, Duration::MIN),
+                Destination::Multicast if !group.usable => continue,
+                Destination::Multicast => (SocketAddr::new(group.address, PORT), ROOM),
+                Destination::Unicast(to) if to.ip().to_canonical().is_ipv4() == group.address.is_ipv4() => {
+                    (to, Duration::MIN)
+                }
                 Destination::Unicast(_) => continue,
             };
             let give_up = Instant::now() + room;
-            let mut sending = pin!(self.socket.send(unspecified(group), to, data));
+            let mut sending = pin!(self.socket.send(unspecified(group.address), to, data));
             let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
                 Poll::Ready(sent) => Poll::Ready(sent),
                 Poll::Pending => poll_until(give_up, cx).map(|()| Err(Error::TimedOut)),
@@ -427,10 +431,8 @@ impl<N: UdpBind + Multicast> Link<'_, N> {
 
 impl<N: UdpBind + Multicast> Drop for Link<'_, N> {
     fn drop(&mut self) {
-        for (group, joined) in GROUPS.into_iter().zip(self.groups.joined) {
-            if joined {
-                let _ = self.net.leave_group(group); // it was joined
-            }
+        for group in self.groups.iter().filter(|group| group.joined) {
+            let _ = self.net.leave_group(group.address); // it was joined
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is due: the steps of each name, then the messages.
 
 use domain::base::message::Section;
-use net_core::time::{Duration, Instant};
+use net_core::time::Instant;
 
 use super::claim::{Extent, GOODBYES, PROBES, Phase};
 use super::clock::Millis;
 use super::data::Data;
 use super::engine::{Context, Destination, Transmit};
-use super::marks::{Kind, Replies};
+use super::marks::Kind;
 use super::message::{Record, Writer};
 use super::name::{NameBuf, by_ref};
 use super::own::{NameOf, Owner};
@@ -155,23 +155,25 @@ impl Responder<'_> {
 
     /// When what is left of these replies may be sent.
     fn settle(&mut self, cx: &Context<'_>, selection: &Selection) {
-        let own = &self.own;
-        let again = |owner: Owner, kind: Kind, rate: Duration| {
-            let v4 = own.is_v4(cx.network, owner, kind);
-            own.marks(owner).map(|marks| marks.multicast_again(kind, v4, rate, cx.now))
-        };
-        let due = |reply: Replies| {
+        let Self { own, pending, .. } = self;
+        pending.settle(selection.replies, |reply| {
             let rate = if reply & selection.defend != 0 { DEFENCE_RATE } else { RATE };
-            let waiting = own.owners().flat_map(|owner| {
-                let is_left =
-                    move |kind: &Kind| own.marks(owner).is_some_and(|marks| marks.replies(*kind) & reply != 0);
-                own.kinds(owner).filter(is_left).filter_map(move |kind| {
-                    if selection.to == To::All { again(owner, kind, rate) } else { Some(Millis::floor(cx.now)) }
-                })
-            });
-            waiting.reduce(Millis::min)
-        };
-        self.pending.settle(selection.replies, due);
+            let mut due: Option<Millis> = None;
+            for owner in own.owners() {
+                for kind in own.kinds(owner) {
+                    let Some(marks) = own.marks(owner).filter(|marks| marks.any(reply)) else { break };
+                    if marks.replies(kind) & reply == 0 {
+                        continue;
+                    }
+                    let at = match selection.to {
+                        To::All => marks.multicast_again(kind, own.is_v4(cx.network, owner, kind), rate, cx.now),
+                        To::One | To::Legacy => Millis::floor(cx.now),
+                    };
+                    due = Some(due.map_or(at, |earlier| earlier.min(at)));
+                }
+            }
+            due
+        });
     }
 
     /// Writes goodbyes for addresses that this device has had (M-11).

@@ -45,6 +45,7 @@ impl<'a> Txt<'a> {
     }
 }
 
+#[inline(never)]
 fn split(string: &[u8]) -> Option<(&str, Option<&[u8]>)> {
     let at = string.iter().position(|byte| *byte == b'=');
     let (key, value) = match at {

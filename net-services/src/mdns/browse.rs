@@ -115,6 +115,11 @@ impl<const N: usize> Drop for Watch<'_, '_, N> {
     }
 }
 
+/// Whether two names are the same but for case.
+fn is_same(a: &Label, b: &Label) -> bool {
+    name::eq(a.as_bytes(), b.as_bytes())
+}
+
 fn difference<'d>(
     engine: &Engine<'d>,
     now: Instant,
@@ -127,7 +132,7 @@ fn difference<'d>(
     for (i, known) in told.iter().enumerate() {
         let mut is_there = false;
         engine.visit(now, &name, rtype, &mut |data| {
-            is_there |= matches!(data, Data::Ptr(target) if label(target).is_some_and(|l| l.eq_ignore_ascii_case(&known.label)));
+            is_there |= matches!(data, Data::Ptr(target) if label(target).is_some_and(|l| is_same(&l, &known.label)));
         });
         if !is_there {
             return Some(Change::Removed(told.remove(i).label));
@@ -138,7 +143,7 @@ fn difference<'d>(
         let Data::Ptr(target) = data else { return };
         let Some(label) = label(target).filter(|_| change.is_none()) else { return };
         let Some(content) = content(engine, now, target) else { return };
-        if let Some(known) = told.iter_mut().find(|known| known.label.eq_ignore_ascii_case(&label)) {
+        if let Some(known) = told.iter_mut().find(|known| is_same(&known.label, &label)) {
             if known.content != content {
                 known.content = content;
                 change = Some(Change::Changed(label));
@@ -181,7 +186,7 @@ impl<const N: usize> Browse<'_, '_, N> {
                 engine.visit(now, &name, Rtype::PTR, &mut |data| {
                     if let Data::Ptr(target) = data
                         && written.is_none()
-                        && instance_label(target).is_some_and(|l| l.eq_ignore_ascii_case(label))
+                        && instance_label(target).is_some_and(|l| is_same(&l, label))
                     {
                         written = Some(Parts::write(engine, now, target, buffer));
                     }

@@ -7,6 +7,7 @@ use net_core::time::{Duration, Instant};
 
 use super::cache::{self, Cache, is_shared};
 use super::cached::{About, GRACE};
+use super::clock::earliest;
 use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
@@ -104,11 +105,13 @@ impl<'d> Browser<'d> {
         if self.continuing {
             return Some(Instant::MIN);
         }
-        let records = self.cache.iter().map(|record| {
+        let mut next = earliest(self.questions.next(), self.review);
+        for record in self.cache.iter() {
             let about = record.about();
-            [about.refresh_at(), about.follow_at()].into_iter().flatten().fold(about.end(), Instant::min)
-        });
-        [self.questions.next(), self.review, records.min()].into_iter().flatten().min()
+            let asked = earliest(about.refresh_at(), about.follow_at());
+            next = earliest(next, earliest(Some(about.end()), asked));
+        }
+        next
     }
 
     /// Removes what has ended, and finds out what that means.

@@ -49,7 +49,7 @@ impl<'c> Cached<'c> {
 
     #[inline(never)]
     pub(super) fn is_named(&self, name: &[u8]) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        name::eq(self.name, name)
     }
 
     /// Whether it answers a question for that name and type.
@@ -294,7 +294,7 @@ pub(super) fn is_shared(name: &NameRef<'_>, rtype: Rtype) -> bool {
 fn is_joined(bytes: &[u8], parts: &[&[u8]]) -> bool {
     let rest = parts.iter().try_fold(bytes, |bytes, part| {
         let (head, tail) = bytes.split_at_checked(part.len())?;
-        head.eq_ignore_ascii_case(part).then_some(tail)
+        name::eq(head, part).then_some(tail)
     });
     rest.is_some_and(<[u8]>::is_empty)
 }

@@ -56,6 +56,16 @@ impl Millis {
     }
 }
 
+/// The earlier of two moments that may come.
+#[inline(never)]
+pub(super) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) if b < a => Some(b),
+        (None, b) => b,
+        (a, _) => a,
+    }
+}
+
 /// The last time that something was done, if ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LastTime(Option<core::num::NonZeroU32>);

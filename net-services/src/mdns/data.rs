@@ -173,15 +173,15 @@ impl<'a> Data<'a> {
         let data = match rtype {
             Rtype::A => Self::A(Ipv4Addr::from(read_array(bytes)?)),
             Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(read_array(bytes)?)),
-            Rtype::PTR => Self::Ptr(NameRef::parse(bytes).ok()?),
+            Rtype::PTR => Self::Ptr(name::read(bytes)?),
             Rtype::SRV => Self::Srv {
                 priority: bytes.parse_u16_be().ok()?,
                 weight: bytes.parse_u16_be().ok()?,
                 port: bytes.parse_u16_be().ok()?,
-                target: NameRef::parse(bytes).ok()?,
+                target: name::read(bytes)?,
             },
             Rtype::TXT => Self::Txt(check_strings(rest(bytes)?)?),
-            Rtype::NSEC => Self::Nsec { next: NameRef::parse(bytes).ok()?, types: Types::read(rest(bytes)?)? },
+            Rtype::NSEC => Self::Nsec { next: name::read(bytes)?, types: Types::read(rest(bytes)?)? },
             other => Self::Other(other, rest(bytes)?),
         };
         (bytes.remaining() == 0).then_some(data)

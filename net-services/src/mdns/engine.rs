@@ -7,11 +7,12 @@ use net_core::cidr::IpInet;
 use net_core::time::{Duration, Instant};
 
 use super::browser::Browser;
+use super::clock::earliest;
 use super::data::Data;
 use super::digest::digest;
 use super::message::Incoming;
 use super::name::{self, NameRef};
-use super::network::Network;
+use super::network::{Network, canonical};
 use super::random::Random;
 use super::responder::Responder;
 use super::{Config, Event, HostId, Label, MdnsError, QuestionId, Resources, Service, ServiceId, Stats};
@@ -40,7 +41,7 @@ pub struct Arrival {
 impl Arrival {
     #[inline(never)]
     fn is_multicast(&self) -> bool {
-        self.to.to_canonical().is_multicast()
+        canonical(self.to).is_multicast()
     }
 }
 
@@ -201,7 +202,7 @@ impl<'d> Engine<'d> {
             return None;
         }
         if arrival.is_multicast() {
-            let this = (digest(&[bytes]), arrival.from.ip().to_canonical().is_ipv4());
+            let this = (digest(&[bytes]), canonical(arrival.from.ip()).is_ipv4());
             let is_copy = self.last.is_some_and(|(hash, v4, at)| {
                 hash == this.0 && v4 != this.1 && now.saturating_duration_since(at) < COPY
             });
@@ -243,7 +244,7 @@ impl<'d> Engine<'d> {
         let browser = self.browser.poll_timeout();
         // Without a network nothing is sent, but what is cached still ends.
         let responder = if self.network.is_usable() { self.responder.poll_timeout() } else { None };
-        [browser, responder].into_iter().flatten().min()
+        earliest(browser, responder)
     }
 
     /// Withdraws all that is published: goodbyes are due at once, and again a second later (M-12). Nothing is forgotten:

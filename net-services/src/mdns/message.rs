@@ -117,7 +117,7 @@ impl<'m> Questions<'m> {
     #[inline(never)]
     fn read(&mut self) -> Option<(Question<'m>, u16)> {
         let left = self.left.checked_sub(1)?;
-        let name = NameRef::parse(&mut self.rest).ok()?;
+        let name = name::read(&mut self.rest)?;
         let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
         let class = self.rest.parse_u16_be().ok()?;
         self.left = left;
@@ -160,7 +160,7 @@ impl<'m> Records<'m> {
     /// The next record: `Some(None)` for one that is left out. `None`: there is none, or its frame is broken.
     #[inline(never)]
     fn read(&mut self) -> Option<Option<Record<'m>>> {
-        let name = NameRef::parse(&mut self.rest).ok()?;
+        let name = name::read(&mut self.rest)?;
         let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
         let class = self.rest.parse_u16_be().ok()?;
         let ttl = self.rest.parse_u32_be().ok()?;

@@ -7,9 +7,11 @@ use core::fmt;
 use core::net::IpAddr;
 
 use domain::base::name::{Name, ParsedName, ToName as _};
+use domain::dep::octseq::Parser;
 use heapless::{String, Vec};
 
 use super::MdnsError;
+use super::network::canonical;
 
 /// A name as on the wire, borrowed: in a message, where it may be compressed, or anywhere else.
 pub(super) type NameRef<'a> = ParsedName<&'a [u8]>;
@@ -129,7 +131,7 @@ impl NameBuf {
     /// None in an empty one: it has 74 bytes at the most.
     #[inline(never)]
     pub(super) fn reverse(&mut self, address: IpAddr) -> Result<&mut Self, MdnsError> {
-        match address.to_canonical() {
+        match canonical(address) {
             IpAddr::V4(v4) => {
                 for byte in v4.octets().iter().rev() {
                     self.label(decimal((*byte).into()).as_bytes())?;
@@ -166,6 +168,18 @@ pub(super) fn decimal(number: u16) -> String<5> {
     digits
 }
 
+/// Whether bytes are the same, but for the case of ASCII letters.
+#[inline(never)]
+pub(super) fn eq(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+/// Reads a name.
+#[inline(never)]
+pub(super) fn read<'a>(bytes: &mut Parser<'a, [u8]>) -> Option<NameRef<'a>> {
+    NameRef::parse(bytes).ok()
+}
+
 /// Whether two names are the same, but for the case of letters.
 #[inline(never)]
 pub(super) fn is_same(a: &NameRef<'_>, b: &NameRef<'_>) -> bool {
@@ -177,7 +191,7 @@ pub(super) fn is_same(a: &NameRef<'_>, b: &NameRef<'_>) -> bool {
 pub(super) fn after_label<'n>(name: &'n [u8], label: &[u8]) -> Option<&'n [u8]> {
     let (length, rest) = name.split_first()?;
     let (first, rest) = rest.split_at_checked(usize::from(*length))?;
-    first.eq_ignore_ascii_case(label).then_some(rest)
+    eq(first, label).then_some(rest)
 }
 
 /// Whether a name on the wire, uncompressed, is that of a host, [`NameBuf::instance`] or [`NameBuf::subtype`].
@@ -186,7 +200,7 @@ pub(super) fn is_host(name: &[u8], label: &[u8]) -> bool {
 }
 
 pub(super) fn is_instance(name: &[u8], label: &[u8], service_type: &[u8]) -> bool {
-    after_label(name, label).is_some_and(|rest| rest.eq_ignore_ascii_case(service_type))
+    after_label(name, label).is_some_and(|rest| eq(rest, service_type))
 }
 
 pub(super) fn is_subtype(name: &[u8], label: &[u8], service_type: &[u8]) -> bool {
@@ -198,11 +212,11 @@ pub(super) fn is_reverse_of(name: &[u8], address: IpAddr) -> bool {
     // Most names are others: that is seen sooner than the whole is written.
     const ARPA: &[u8] = b"\x04arpa\0";
     let end = name.len().saturating_sub(ARPA.len());
-    if !name.get(end..).is_some_and(|end| end.eq_ignore_ascii_case(ARPA)) {
+    if !name.get(end..).is_some_and(|end| eq(end, ARPA)) {
         return false;
     }
     let mut reverse = NameBuf::new();
-    reverse.reverse(address).is_ok_and(|reverse| reverse.as_slice().eq_ignore_ascii_case(name))
+    reverse.reverse(address).is_ok_and(|reverse| eq(reverse.as_slice(), name))
 }
 
 /// A host's name from what a user calls it: `esp32`, `ESP32.local` or `esp32.local.`.
@@ -231,7 +245,7 @@ pub(super) fn without_local(text: &str) -> &str {
     let text = text.strip_suffix('.').unwrap_or(text);
     let at = text.len().saturating_sub(LOCAL.len() + 1);
     match text.split_at_checked(at) {
-        Some((head, tail)) if !head.is_empty() && tail.eq_ignore_ascii_case(".local") => head,
+        Some((head, tail)) if !head.is_empty() && eq(tail.as_bytes(), b".local") => head,
         _ => text,
     }
 }
@@ -244,20 +258,25 @@ pub(super) fn without_local(text: &str) -> &str {
 /// the whole is too long.
 #[inline(never)]
 pub(super) fn service_type(text: &str) -> Result<NameBuf, MdnsError> {
-    let text = without_local(text);
-    let mut labels = text.as_bytes().rsplit(|byte| *byte == b'.');
-    let protocol = labels.next().unwrap_or_default();
-    let is_protocol = protocol.eq_ignore_ascii_case(b"_tcp") || protocol.eq_ignore_ascii_case(b"_udp");
-    let is_service = labels.next().is_some_and(|label| label.len() > 1 && label.starts_with(b"_"));
-    let is_subtype = match labels.next() {
-        None => true,
-        Some(sub) => sub.eq_ignore_ascii_case(SUB) && labels.next().is_some() && labels.next().is_none(),
+    let mut labels: [&[u8]; 4] = [&[]; 4];
+    let mut count = 0;
+    for label in without_local(text).as_bytes().split(|byte| *byte == b'.') {
+        *labels.get_mut(count).ok_or(MdnsError::InvalidType)? = label;
+        count += 1;
+    }
+    let (service, protocol) = match labels {
+        [service, protocol, ..] if count == 2 => (service, protocol),
+        [_, sub, service, protocol] if count == 4 && eq(sub, SUB) => (service, protocol),
+        _ => return Err(MdnsError::InvalidType),
     };
-    if !is_protocol || !is_service || !is_subtype {
+    if service.len() < 2 || !service.starts_with(b"_") || !(eq(protocol, b"_tcp") || eq(protocol, b"_udp")) {
         return Err(MdnsError::InvalidType);
     }
     let mut name = NameBuf::new();
-    name.dotted(text)?.local()?;
+    for label in labels.iter().take(count) {
+        name.label(label)?;
+    }
+    name.local()?;
     Ok(name)
 }
 
@@ -290,14 +309,13 @@ fn last_labels<'n>(name: &'n NameRef<'_>) -> [&'n [u8]; 2] {
 /// Whether the name is below `local`, or `local` itself.
 pub(super) fn is_local(name: &NameRef<'_>) -> bool {
     let [last, _] = last_labels(name);
-    last.eq_ignore_ascii_case(LOCAL)
+    eq(last, LOCAL)
 }
 
 /// Whether the name is one of an address: below `in-addr.arpa` or `ip6.arpa`.
 pub(super) fn is_reverse(name: &NameRef<'_>) -> bool {
     let [last, before] = last_labels(name);
-    last.eq_ignore_ascii_case(b"arpa")
-        && (before.eq_ignore_ascii_case(b"in-addr") || before.eq_ignore_ascii_case(b"ip6"))
+    eq(last, b"arpa") && (eq(before, b"in-addr") || eq(before, b"ip6"))
 }
 
 /// Writes a name as text with dots, without the one at its end; bytes that are not UTF-8 as `\DDD`, dots within a label as

@@ -46,13 +46,29 @@ impl Network {
     /// Whether `address` is on this link, by its prefixes (RFC 6762 section 11).
     #[inline(never)]
     pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
+        let address = canonical(address);
         let link_local = match address {
             IpAddr::V4(v4) => v4.is_link_local(),
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
         };
-        link_local || self.addresses.iter().any(|net| net.contains(&address))
+        link_local || self.addresses.iter().any(|net| has_prefix(net, address))
     }
+}
+
+/// Whether `address` begins with the prefix of `net`.
+fn has_prefix(net: &IpInet, address: IpAddr) -> bool {
+    let bits = match (net.address(), address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
+        _ => return false,
+    };
+    bits.leading_zeros() >= net.network_length().into()
+}
+
+/// [`IpAddr::to_canonical`], which is large.
+#[inline(never)]
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
 }
 
 #[cfg(test)]

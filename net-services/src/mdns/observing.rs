@@ -10,13 +10,14 @@ use super::cached::GRACE;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
+use super::network::canonical;
 
 impl Browser<'_> {
     /// Looks at a query of another host.
     pub(super) fn observe_query(&mut self, cx: &mut Context<'_>, query: &Query<'_>) {
         // Only the answers to multicast are heard by all. Of a truncated query not all known answers are here. And what
         // this device itself has sent may come back to it.
-        let from = query.from.ip().to_canonical();
+        let from = canonical(query.from.ip());
         let own = cx.network.has(from);
         if !self.active || !query.multicast || query.message.is_truncated() || own {
             return;

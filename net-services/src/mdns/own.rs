@@ -268,10 +268,10 @@ impl<'d> Own<'d> {
     /// Whether it has that name: a host if there is no `service_type`.
     pub(super) fn is_named(&self, owner: Owner, label: &str, service_type: Option<&[u8]>) -> bool {
         let is_of_type = match (self.parts(owner), service_type) {
-            (Some(parts), Some(wanted)) => parts.service_type.eq_ignore_ascii_case(wanted),
+            (Some(parts), Some(wanted)) => name::eq(parts.service_type, wanted),
             (parts, wanted) => parts.is_none() && wanted.is_none(),
         };
-        is_of_type && self.label(owner).eq_ignore_ascii_case(label)
+        is_of_type && name::eq(self.label(owner).as_bytes(), label.as_bytes())
     }
 
     /// Whether something of this device, leaving out `but`, has that name, and keeps it.
@@ -346,9 +346,7 @@ impl<'d> Own<'d> {
                 (true, true) => index < own,
                 (false, _) => self.is_ours(other) && index < own,
             };
-            tells
-                && self.parts(other).is_some_and(|parts| parts.service_type.eq_ignore_ascii_case(service_type))
-                && index != own
+            tells && self.parts(other).is_some_and(|parts| name::eq(parts.service_type, service_type)) && index != own
         })
     }
 
@@ -450,11 +448,11 @@ impl<'d> Own<'d> {
         };
         match of {
             NameOf::Own => name::is_instance(name, self.label(owner).as_bytes(), parts.service_type),
-            NameOf::Type => name.eq_ignore_ascii_case(parts.service_type),
+            NameOf::Type => name::eq(name, parts.service_type),
             NameOf::Subtype(i) => {
                 parts.subtype(i).is_some_and(|label| name::is_subtype(name, label, parts.service_type))
             }
-            NameOf::Types => name.eq_ignore_ascii_case(name::TYPES),
+            NameOf::Types => name::eq(name, name::TYPES),
             NameOf::Reverse(_) => false,
         }
     }

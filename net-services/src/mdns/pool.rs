@@ -79,9 +79,8 @@ impl<'d, T> Pool<'d, T> {
     }
 
     /// What is known of each item, and its bytes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&T, &[u8])> {
-        let mut rest = &*self.bytes;
-        self.slots.iter().map(move |slot| (&slot.about, take(&mut rest, slot.length)))
+    pub(super) fn iter(&self) -> Items<'_, T> {
+        Items { slots: self.slots.iter(), bytes: self.bytes }
     }
 
     /// The same, to be changed; the bytes are only for reading.
@@ -140,6 +139,23 @@ impl<'d, T> Pool<'d, T> {
 
     pub(super) fn clear(&mut self) {
         self.slots.clear();
+    }
+}
+
+/// The items of a pool.
+pub(super) struct Items<'a, T> {
+    slots: core::slice::Iter<'a, Slot<T>>,
+    /// Those of the items that are left, and what lies behind.
+    bytes: &'a [u8],
+}
+
+impl<'a, T> Iterator for Items<'a, T> {
+    type Item = (&'a T, &'a [u8]);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(&'a T, &'a [u8])> {
+        let slot = self.slots.next()?;
+        Some((&slot.about, take(&mut self.bytes, slot.length)))
     }
 }
 

@@ -34,17 +34,13 @@ impl Own<'_> {
         if self.about(owner).is_some() {
             return [Kind::Txt, Kind::Srv].into_iter().collect();
         }
-        // IPv4 first, each by its bytes, as the records are ordered: each time the least of those that are left.
-        let mut sorted = Vec::new();
-        let mut last = None;
-        let is_left = |address: &(IpAddr, u8), last: Option<IpAddr>| last.is_none_or(|last| address.0 > last);
-        while let Some((address, number)) =
-            self.addresses(network, owner).map(|(number, address)| (address, number)).filter(|a| is_left(a, last)).min()
-        {
-            last = Some(address);
-            let _ = sorted.push(Kind::Address(number)); // a host has no more
+        // IPv4 first, each by its bytes: as the records are ordered.
+        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> = Vec::new();
+        for (number, address) in self.addresses(network, owner) {
+            let at = sorted.iter().position(|(other, _)| address < *other).unwrap_or(sorted.len());
+            let _ = sorted.insert(at, (address, number)); // there are no more
         }
-        sorted
+        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
     }
 
     /// Bytes that a question for its name and its proposed records take, at the most.

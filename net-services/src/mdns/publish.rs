@@ -58,7 +58,7 @@ impl Responder<'_> {
         }
         self.name_unnamed(label)?;
         self.forget_leaving(label, None);
-        if !self.own.label(Owner::Host).eq_ignore_ascii_case(label) {
+        if !name::eq(self.own.label(Owner::Host).as_bytes(), label.as_bytes()) {
             self.retire_host(cx);
         }
         let (base, number) = numbered::split(label, Style::Host);
@@ -287,7 +287,7 @@ fn subtype_bytes(
     }
     let mut bytes = Vec::new();
     for (i, label) in subtypes.iter().enumerate() {
-        if subtypes.iter().take(i).any(|earlier| earlier.eq_ignore_ascii_case(label)) {
+        if subtypes.iter().take(i).any(|earlier| name::eq(earlier.as_bytes(), label.as_bytes())) {
             continue;
         }
         NameBuf::new().subtype(label.as_bytes(), service_type)?;

@@ -3,7 +3,8 @@
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
-use super::name::{NameRef, from_wire};
+use super::clock::earliest;
+use super::name::{self, NameRef, from_wire};
 use super::pool::Pool;
 use super::random::Random;
 use super::{MdnsError, QuestionId};
@@ -98,7 +99,7 @@ impl<'d> Questions<'d> {
     ) -> Result<QuestionId, MdnsError> {
         let first = self.first_time(now, random);
         let mark = if follow { FOLLOW_BIT } else { 0 };
-        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name);
+        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && name::eq(bytes, name);
         if let Some((entry, _)) = self.entries.iter_mut().find(|(entry, bytes)| same(entry, bytes)) {
             let count = if follow { &mut entry.followers } else { &mut entry.users };
             *count = count.checked_add(1).ok_or(MdnsError::Full)?;
@@ -152,7 +153,11 @@ impl<'d> Questions<'d> {
 
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.entries.iter().filter(|(entry, _)| !entry.resting).map(|(entry, _)| entry.next).min()
+        let mut next = None;
+        for (entry, _) in self.entries.iter() {
+            next = earliest(next, (!entry.resting).then_some(entry.next));
+        }
+        next
     }
 
     /// Whether somebody asks for records of that name and type; and whether for what they lead to too.
@@ -162,7 +167,7 @@ impl<'d> Questions<'d> {
         for (entry, bytes) in self.entries.iter() {
             // An NSEC record may be the answer to any of them.
             let fits = entry.rtype == rtype || entry.rtype == Rtype::ANY || rtype == Rtype::NSEC;
-            if fits && bytes.eq_ignore_ascii_case(name) {
+            if fits && name::eq(bytes, name) {
                 interest = (true, interest.1 || entry.followers > 0);
             }
         }
@@ -172,7 +177,7 @@ impl<'d> Questions<'d> {
     /// Whether there is exactly that question.
     #[inline(never)]
     pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
-        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name))
     }
 
     /// Asks all as at their start.
@@ -196,7 +201,7 @@ impl<'d> Questions<'d> {
     /// The question of that name and type, if it would be asked soon.
     pub(super) fn soon(&mut self, now: Instant, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
         let mut entries = self.entries.iter_mut();
-        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name));
+        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name));
         found.map(|(entry, _)| entry).filter(|entry| entry.is_soon(now))
     }
 }

@@ -178,7 +178,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Their owner has told that there are no records of that name but of those types (M-28).
-    pub(super) fn deny(&self, now: Instant, name: &[u8], types: &Types) {
+    pub(super) fn deny(&self, now: Instant, name: &[u8], types: &Types<'_>) {
         for record in self.iter().filter(|record| record.is_named(name)) {
             let about = record.about();
             // Records that several hosts share are not one host's to deny.
@@ -229,12 +229,14 @@ impl<'d> Cache<'d> {
             return room;
         }
         while !self.records.has_room(length) {
-            let rank = |about: &About| (about.is_wanted(), about.last_used());
-            let Some((victim, about)) =
-                self.iter().map(|record| record.about()).enumerate().min_by_key(|(_, about)| rank(about))
-            else {
-                return room;
-            };
+            let mut least: Option<(usize, About)> = None;
+            for (index, record) in self.iter().enumerate() {
+                let about = record.about();
+                if least.is_none_or(|(_, least)| about.is_of_less_use(&least)) {
+                    least = Some((index, about));
+                }
+            }
+            let Some((victim, about)) = least else { return room };
             if about.is_wanted() && !wanted {
                 return room;
             }

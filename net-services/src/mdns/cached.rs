@@ -247,8 +247,13 @@ impl About {
         self.used = tenths(self.age(now));
     }
 
+    /// Whether it has to go before another: what nobody wants does, and then what has been of no use for longer.
+    pub(super) fn is_of_less_use(&self, other: &Self) -> bool {
+        if self.is_wanted() == other.is_wanted() { self.last_used() < other.last_used() } else { other.is_wanted() }
+    }
+
     /// When it last was of use to somebody, in milliseconds of the clock.
-    pub(super) fn last_used(&self) -> u64 {
+    fn last_used(&self) -> u64 {
         self.received.millis().saturating_add(u64::from(self.used) * 100)
     }
 

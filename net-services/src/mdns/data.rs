@@ -5,54 +5,46 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use domain::base::Rtype;
 use domain::base::rdata::{ComposeRecordData, RecordData};
-use domain::base::wire::{Compose as _, Composer};
+use domain::base::wire::Composer;
 use domain::dep::octseq::Parser;
 
 use super::name::{self, NameBuf, NameRef};
 
 /// The types that a name has, of those below 256 (RFC 6762 section 6.1: NSEC in its restricted form).
 ///
-/// As on the wire (RFC 4034 section 4.1.2): the number of the block, 0, the length of its bitmap, and the bitmap.
+/// As on the wire (RFC 4034 section 4.1.2): the number of the block, 0, the length of its bitmap, and the bitmap, at most 32
+/// bytes; or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Types([u8; 34]);
+pub(super) struct Types<'a>(&'a [u8]);
 
-impl Types {
-    pub(super) const NONE: Self = Self([0; 34]);
-
-    pub(super) fn with(mut self, rtype: Rtype) -> Self {
-        let [_, length, bitmap @ ..] = &mut self.0;
-        let number = usize::from(rtype.to_int());
-        if let Some(byte) = bitmap.get_mut(number / 8) {
-            *byte |= 0x80 >> (number % 8);
-            *length = (*length).max(number as u8 / 8 + 1);
-        }
-        self
-    }
+impl<'a> Types<'a> {
+    pub(super) const NONE: Self = Self(&[]);
+    /// A has the number 1, AAAA 28.
+    pub(super) const A: Self = Self(&[0, 1, 0x40]);
+    pub(super) const AAAA: Self = Self(&[0, 4, 0, 0, 0, 0x08]);
+    pub(super) const A_AND_AAAA: Self = Self(&[0, 4, 0x40, 0, 0, 0x08]);
+    /// 12
+    pub(super) const PTR: Self = Self(&[0, 2, 0, 0x08]);
+    /// TXT has 16, SRV 33.
+    pub(super) const TXT_AND_SRV: Self = Self(&[0, 5, 0, 0, 0x80, 0, 0x40]);
 
     /// Whether the name has this type. A type above 255 is unknown, so it may have it.
     pub(super) fn has(&self, rtype: Rtype) -> bool {
-        let [_, _, bitmap @ ..] = &self.0;
         let number = usize::from(rtype.to_int());
-        bitmap.get(number / 8).is_none_or(|byte| byte & (0x80 >> (number % 8)) != 0)
+        let byte = self.0.get(2 + number / 8).copied().unwrap_or_default();
+        number > 255 || byte & (0x80 >> (number % 8)) != 0
     }
 
-    /// As on the wire. A block without types is left out.
-    fn as_bytes(&self) -> &[u8] {
-        let [_, length, ..] = self.0;
-        let end = if length == 0 { 0 } else { usize::from(length) + 2 };
-        self.0.get(..end).unwrap_or_default()
-    }
-
-    fn read(mut bytes: &[u8]) -> Option<Self> {
+    #[inline(never)]
+    pub(super) fn read(mut bytes: &'a [u8]) -> Option<Self> {
         let mut types = Self::NONE;
-        while let [block, length, rest @ ..] = bytes {
-            let (bitmap, rest) = rest.split_at_checked(usize::from(*length))?;
-            if *block == 0 {
-                let [_, used, room @ ..] = &mut types.0;
-                room.get_mut(..bitmap.len())?.copy_from_slice(bitmap);
-                *used = *length;
+        while let [block, length, ..] = bytes {
+            let end = 2 + usize::from(*length);
+            let (this, later) = bytes.split_at_checked(end).filter(|_| *length <= 32)?;
+            if *block == 0 && *length > 0 {
+                types = Self(this);
             }
-            bytes = rest;
+            bytes = later;
         }
         bytes.is_empty().then_some(types)
     }
@@ -75,7 +67,7 @@ pub(super) enum Data<'a> {
     /// Says which types there are of a name, and so which there are not.
     Nsec {
         next: NameRef<'a>,
-        types: Types,
+        types: Types<'a>,
     },
     /// Of any other type, as on the wire.
     Other(Rtype, &'a [u8]),
@@ -116,27 +108,35 @@ fn check_strings(bytes: &[u8]) -> Option<&[u8]> {
     Some(if bytes.is_empty() { &[0] } else { bytes })
 }
 
-impl ComposeRecordData for Data<'_> {
+/// Data to be written.
+pub(super) struct Body<'d> {
+    pub(super) data: &'d Data<'d>,
+    /// Names are compressed in SRV and NSEC too, where unicast DNS must not (RFC 6762 section 18.14).
+    pub(super) compress: bool,
+}
+
+impl RecordData for Body<'_> {
+    fn rtype(&self) -> Rtype {
+        self.data.rtype()
+    }
+}
+
+impl ComposeRecordData for Body<'_> {
     fn rdlen(&self, _: bool) -> Option<u16> {
         None
     }
 
     fn compose_rdata<Target: Composer + ?Sized>(&self, target: &mut Target) -> Result<(), Target::AppendError> {
-        match self {
-            Self::A(address) => target.append_slice(&address.octets()),
-            Self::Aaaa(address) => target.append_slice(&address.octets()),
-            Self::Ptr(name) => target.append_compressed_name(name),
-            Self::Srv { priority, weight, port, target: host } => {
-                [*priority, *weight, *port].iter().try_for_each(|value| value.compose(target))?;
-                // Names in it may be compressed here, unlike in unicast DNS (RFC 6762 section 18.14).
-                target.append_compressed_name(host)
-            }
-            Self::Txt(bytes) | Self::Other(_, bytes) => target.append_slice(bytes),
-            Self::Nsec { next, types } => {
-                target.append_compressed_name(next)?;
-                target.append_slice(types.as_bytes())
-            }
+        let mut scratch = NameBuf::new();
+        let flat = self.data.flat(&mut scratch);
+        let [head, name, tail] = flat.parts();
+        target.append_slice(head)?;
+        if !name.is_empty() && (self.compress || matches!(self.data, Data::Ptr(_))) {
+            target.append_compressed_name(&name::from_wire(name))?;
+        } else {
+            target.append_slice(name)?;
         }
+        target.append_slice(tail)
     }
 
     fn compose_canonical_rdata<Target: Composer + ?Sized>(
@@ -219,7 +219,7 @@ impl<'a> Data<'a> {
             Self::Nsec { next, types } => {
                 *name = name::copy(next);
                 flat.name = name.as_slice();
-                flat.tail = types.as_bytes();
+                flat.tail = types.0;
             }
         }
         flat
@@ -260,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::mdns::name::{by_ref, host};
+    use crate::mdns::testing::types_of;
 
     fn flat(data: &Data<'_>) -> Vec<u8> {
         let mut name = NameBuf::new();
@@ -270,7 +271,8 @@ mod tests {
     fn what_is_kept_reads_as_what_it_was() {
         let name = host("printer").unwrap();
         let target = by_ref(&name);
-        let types = Types::NONE.with(Rtype::A).with(Rtype::SRV);
+        let bytes = types_of(&[Rtype::A, Rtype::SRV]);
+        let types = Types::read(&bytes).unwrap();
         let all = [
             Data::A([192, 0, 2, 1].into()),
             Data::Aaaa("fe80::1".parse().unwrap()),
@@ -287,6 +289,25 @@ mod tests {
             assert!(again.is_same(&data), "{data:?} {again:?}");
         }
         assert!(types.has(Rtype::A) && !types.has(Rtype::AAAA) && types.has(Rtype::SRV) && types.has(Rtype::CAA));
+    }
+
+    #[test]
+    fn own_types_are_those_that_they_say() {
+        for (types, has) in [
+            (Types::A, &[Rtype::A][..]),
+            (Types::AAAA, &[Rtype::AAAA]),
+            (Types::A_AND_AAAA, &[Rtype::A, Rtype::AAAA]),
+            (Types::PTR, &[Rtype::PTR]),
+            (Types::TXT_AND_SRV, &[Rtype::TXT, Rtype::SRV]),
+            (Types::NONE, &[]),
+        ] {
+            assert_eq!(Types::read(&types_of(has)), Some(types));
+            for number in 0..=255 {
+                let rtype = Rtype::from_int(number);
+                assert_eq!(types.has(rtype), has.contains(&rtype), "{rtype}");
+            }
+        }
+        assert_eq!(Types::read(&[&[0, 33][..], &[0; 33]].concat()), None, "a longer bitmap than there may be");
     }
 
     /// M-5: RFC 6762 section 8.2 has this example of the order: 169.254.99.200 wins over 169.254.200.50 by its bytes read

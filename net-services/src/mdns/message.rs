@@ -10,7 +10,7 @@ use domain::base::{Message, Rtype};
 use domain::dep::octseq::{OctetsBuilder as _, Parser, Truncate as _};
 use net_core::dns::SliceComposer;
 
-use super::data::Data;
+use super::data::{Body, Data};
 use super::name::{self, NameRef};
 
 /// In the class of a question: "answer me by unicast" (RFC 6762 section 5.4). In that of a record: "this is all there is"
@@ -204,6 +204,8 @@ pub(super) struct Mark {
 /// Nothing is written of what does not fit.
 pub(super) struct Writer<'b> {
     target: StaticCompressor<SliceComposer<'b>>,
+    /// See [`Body::compress`].
+    compress: bool,
 }
 
 impl<'b> Writer<'b> {
@@ -212,7 +214,7 @@ impl<'b> Writer<'b> {
     pub(super) fn query(buffer: &'b mut [u8]) -> Option<Self> {
         let mut target = StaticCompressor::new(SliceComposer::new(buffer));
         target.append_slice(HeaderSection::new().as_slice()).ok()?;
-        Some(Self { target })
+        Some(Self { target, compress: true })
     }
 
     /// A response: QR and AA are set (RFC 6762 sections 18.2 and 18.4). The id is 0 but in a reply to a legacy query.
@@ -227,6 +229,11 @@ impl<'b> Writer<'b> {
 
     fn header(&mut self) -> &mut HeaderSection {
         HeaderSection::for_message_slice_mut(self.target.as_slice_mut())
+    }
+
+    /// From now on, names in data are compressed only as in unicast DNS.
+    pub(super) fn compress_as_unicast(&mut self) {
+        self.compress = false;
     }
 
     pub(super) fn set_truncated(&mut self) {
@@ -279,8 +286,9 @@ impl<'b> Writer<'b> {
     #[inline(never)]
     pub(super) fn record(&mut self, section: Section, record: &Record<'_>) -> bool {
         let class = Class::from_int(Class::IN.to_int() | if record.flush { TOP_BIT } else { 0 });
+        let data = Body { data: &record.data, compress: self.compress };
         let before = self.len();
-        let written = (record.name, class, record.ttl, record.data).compose_record(&mut self.target);
+        let written = (record.name, class, record.ttl, data).compose_record(&mut self.target);
         let counts = self.header().counts_mut();
         let counted = written.is_ok()
             && match section {

@@ -11,7 +11,7 @@ use domain::dep::octseq::Parser;
 use heapless::{String, Vec};
 
 use super::MdnsError;
-use super::network::canonical;
+use super::network::{canonical, octets};
 
 /// A name as on the wire, borrowed: in a message, where it may be compressed, or anywhere else.
 pub(super) type NameRef<'a> = ParsedName<&'a [u8]>;
@@ -131,20 +131,15 @@ impl NameBuf {
     /// None in an empty one: it has 74 bytes at the most.
     #[inline(never)]
     pub(super) fn reverse(&mut self, address: IpAddr) -> Result<&mut Self, MdnsError> {
-        match canonical(address) {
-            IpAddr::V4(v4) => {
-                for byte in v4.octets().iter().rev() {
-                    self.label(decimal((*byte).into()).as_bytes())?;
-                }
-                self.append(IN_ADDR)
-            }
-            IpAddr::V6(v6) => {
-                for byte in v6.octets().iter().rev() {
-                    self.label(&[hexadecimal(byte & 15)])?.label(&[hexadecimal(byte >> 4)])?;
-                }
-                self.append(IP6)
+        let address = canonical(address);
+        for byte in octets(address).iter().rev() {
+            if address.is_ipv4() {
+                self.label(decimal((*byte).into()).as_bytes())?;
+            } else {
+                self.label(&[hexadecimal(byte & 15)])?.label(&[hexadecimal(byte >> 4)])?;
             }
         }
+        self.append(if address.is_ipv4() { IN_ADDR } else { IP6 })
     }
 }
 

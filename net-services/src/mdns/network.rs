@@ -57,12 +57,24 @@ impl Network {
 
 /// Whether `address` begins with the prefix of `net`.
 fn has_prefix(net: &IpInet, address: IpAddr) -> bool {
-    let bits = match (net.address(), address) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(a.to_bits() ^ b.to_bits()) << 96,
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() ^ b.to_bits(),
-        _ => return false,
-    };
-    bits.leading_zeros() >= net.network_length().into()
+    let (own, other) = (octets(net.address()), octets(address));
+    let mut left = u32::from(net.network_length());
+    for (a, b) in own.iter().zip(&other) {
+        if (a ^ b).leading_zeros() < left.min(8) {
+            return false;
+        }
+        left = left.saturating_sub(8);
+    }
+    own.len() == other.len()
+}
+
+/// The bytes of an address.
+#[inline(never)]
+pub(super) fn octets(address: IpAddr) -> Vec<u8, 16> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().into_iter().collect(),
+        IpAddr::V6(v6) => v6.octets().into_iter().collect(),
+    }
 }
 
 /// [`IpAddr::to_canonical`], which is large.

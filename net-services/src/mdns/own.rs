@@ -168,8 +168,9 @@ impl<'d> Own<'d> {
     }
 
     /// The host first.
+    #[inline(never)]
     pub(super) fn owners(&self) -> impl Iterator<Item = Owner> + use<> {
-        (0..=self.entries.len()).map(Owner::at)
+        (0..self.entries.len() + 1).map(Owner::at)
     }
 
     #[inline(never)]
@@ -370,6 +371,7 @@ impl<'d> Own<'d> {
     }
 
     /// All kinds of records that there may be of it; whether there are tells [`has`](Self::has).
+    #[inline(never)]
     pub(super) fn kinds(&self, owner: Owner) -> impl Iterator<Item = Kind> + use<> {
         let kinds: &[Kind] = if self.about(owner).is_some() { &Kind::OF_SERVICE } else { &Kind::OF_HOST };
         kinds.iter().copied()
@@ -496,14 +498,24 @@ impl<'d> Own<'d> {
     }
 
     /// The types that an NSEC record tells.
-    fn types(&self, network: &Network, owner: Owner, kind: Kind) -> Types {
+    fn types(&self, network: &Network, owner: Owner, kind: Kind) -> Types<'static> {
         match kind {
-            Kind::ReverseNsec(_) => Types::NONE.with(Rtype::PTR),
-            Kind::ServiceNsec => Types::NONE.with(Rtype::TXT).with(Rtype::SRV),
-            _ => self.addresses(network, owner).fold(Types::NONE, |types, (_, address)| {
-                types.with(if address.is_ipv4() { Rtype::A } else { Rtype::AAAA })
-            }),
+            Kind::ReverseNsec(_) => return Types::PTR,
+            Kind::ServiceNsec => return Types::TXT_AND_SRV,
+            _ => {}
         }
+        match (self.has_version(network, owner, true), self.has_version(network, owner, false)) {
+            (true, true) => Types::A_AND_AAAA,
+            (true, false) => Types::A,
+            (false, true) => Types::AAAA,
+            (false, false) => Types::NONE,
+        }
+    }
+
+    /// Whether it has addresses of IPv4, or of IPv6.
+    #[inline(never)]
+    pub(super) fn has_version(&self, network: &Network, owner: Owner, v4: bool) -> bool {
+        self.addresses(network, owner).any(|(_, address)| address.is_ipv4() == v4)
     }
 
     /// Its records that answer a question, as a set of [`Kind::bit`]: those of that type, or all for ANY (M-25), or else,

@@ -79,6 +79,7 @@ impl<'d, T> Pool<'d, T> {
     }
 
     /// What is known of each item, and its bytes.
+    #[inline(never)]
     pub(super) fn iter(&self) -> Items<'_, T> {
         Items { slots: self.slots.iter(), bytes: self.bytes }
     }

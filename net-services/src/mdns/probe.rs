@@ -23,6 +23,11 @@ const RECORD_HEAD: usize = 10;
 /// A compressed name.
 const POINTER: usize = 2;
 
+#[inline(never)]
+fn is_less(a: &IpAddr, b: &IpAddr) -> bool {
+    a < b
+}
+
 impl Own<'_> {
     fn has_probe_due(&self, cx: &Context<'_>, owner: Owner) -> bool {
         self.claim(owner)
@@ -34,13 +39,21 @@ impl Own<'_> {
         if self.about(owner).is_some() {
             return [Kind::Txt, Kind::Srv].into_iter().collect();
         }
-        // IPv4 first, each by its bytes: as the records are ordered.
-        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> = Vec::new();
-        for (number, address) in self.addresses(network, owner) {
-            let at = sorted.iter().position(|(other, _)| address < *other).unwrap_or(sorted.len());
-            let _ = sorted.insert(at, (address, number)); // there are no more
+        let mut kinds = Vec::new();
+        let mut last = None;
+        loop {
+            // IPv4 first, each by its bytes, as the records are ordered: the least of those that are left.
+            let mut next: Option<(IpAddr, u8)> = None;
+            for (number, address) in self.addresses(network, owner) {
+                let is_left = last.is_none_or(|last| is_less(&last, &address));
+                if is_left && next.is_none_or(|(least, _)| is_less(&address, &least)) {
+                    next = Some((address, number));
+                }
+            }
+            let Some((address, number)) = next else { return kinds };
+            let _ = kinds.push(Kind::Address(number)); // there are no more
+            last = Some(address);
         }
-        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
     }
 
     /// Bytes that a question for its name and its proposed records take, at the most.

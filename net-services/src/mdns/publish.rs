@@ -10,6 +10,7 @@ use super::claim::{Claim, Extent, Phase};
 use super::engine::Context;
 use super::marks::{Kind, Marks};
 use super::name::{self, NameBuf, by_ref};
+use super::network::octets;
 use super::numbered::{self, Style};
 use super::own::{About, Entry, Owner};
 use super::responder::Responder;
@@ -28,20 +29,11 @@ type AddressBytes = Vec<u8, { 17 * ADDRESSES }>;
 fn address_bytes(addresses: impl Iterator<Item = IpAddr>) -> Result<AddressBytes, MdnsError> {
     let mut bytes = AddressBytes::new();
     for address in addresses {
-        let (v4, v6);
-        let octets: &[u8] = match address {
-            IpAddr::V4(address) => {
-                v4 = address.octets();
-                &v4
-            }
-            IpAddr::V6(address) => {
-                v6 = address.octets();
-                &v6
-            }
-        };
-        let length = [octets.len() as u8];
-        let added = bytes.extend_from_slice(&length).and_then(|()| bytes.extend_from_slice(octets));
-        added.map_err(|_| MdnsError::InvalidAddress)?;
+        let octets = octets(address);
+        let added = bytes.push(octets.len() as u8).is_ok() && bytes.extend_from_slice(&octets).is_ok();
+        if !added {
+            return Err(MdnsError::InvalidAddress);
+        }
     }
     Ok(bytes)
 }

@@ -4,10 +4,8 @@ use core::net::SocketAddr;
 
 use domain::base::Rtype;
 use domain::base::message::Section;
-use domain::base::rdata::RecordData as _;
 use net_core::time::Duration;
 
-use super::data::Data;
 use super::engine::{Context, Destination, Query, Transmit};
 use super::marks::{Kind, Replies};
 use super::message::{Question, Record, Writer};
@@ -60,24 +58,6 @@ pub(super) enum To {
     Legacy,
 }
 
-/// Writes a record as unicast DNS has it: without the cache-flush bit, and with names in its data uncompressed (sections
-/// 6.7 and 18.14).
-fn write_legacy(writer: &mut Writer<'_>, section: Section, record: &Record<'_>) -> bool {
-    // The longest: SRV, NSEC.
-    const LONGEST: usize = 255 + 34;
-    let (mut target, mut bytes) = (NameBuf::new(), heapless::Vec::<u8, LONGEST>::new());
-    let data = if matches!(record.data, Data::Srv { .. } | Data::Nsec { .. }) {
-        let flat = record.data.flat(&mut target);
-        if flat.parts().iter().any(|part| bytes.extend_from_slice(part).is_err()) {
-            return false;
-        }
-        Data::Other(record.data.rtype(), &bytes)
-    } else {
-        record.data
-    };
-    writer.record(section, &Record { name: record.name, flush: false, ttl: record.ttl.min(LEGACY_TTL), data })
-}
-
 impl Responder<'_> {
     /// Composes the reply to a legacy query (M-23).
     pub(super) fn write_reply(&mut self, cx: &mut Context<'_>, reply: &Reply, buffer: &mut [u8]) -> Option<Transmit> {
@@ -86,6 +66,7 @@ impl Responder<'_> {
         if let Some(mut writer) = Writer::response(buffer, reply.id)
             && writer.question_of_class(&by_ref(&reply.name), reply.rtype, reply.class)
         {
+            writer.compress_as_unicast();
             if self.write_answers(cx, &mut writer, &selection) {
                 self.write_additional(cx, &mut writer, &selection);
             } else {
@@ -163,8 +144,7 @@ impl Responder<'_> {
             if !Kind::OF_HOST.iter().any(is_written) {
                 continue;
             }
-            let versions = |v4| self.own.addresses(cx.network, owner).any(|(_, address)| address.is_ipv4() == v4);
-            let both = versions(true) && versions(false);
+            let both = [true, false].iter().all(|v4| self.own.has_version(cx.network, owner, *v4));
             for kind in Kind::OF_HOST.into_iter().filter(|kind| matches!(kind, Kind::Address(_))) {
                 self.add(cx, writer, selection, owner, kind);
             }
@@ -215,7 +195,10 @@ impl Responder<'_> {
         let fits = self.own.kinds_in(owner, set).all(|kind| {
             let record = self.own.record(cx.network, owner, kind, &mut names);
             record.is_none_or(|record| match to {
-                To::Legacy => write_legacy(writer, section, &record),
+                // As unicast DNS has it (section 6.7).
+                To::Legacy => {
+                    writer.record(section, &Record { flush: false, ttl: record.ttl.min(LEGACY_TTL), ..record })
+                }
                 To::All | To::One => {
                     writer.record(section, &Record { ttl: if leaves { 0 } else { record.ttl }, ..record })
                 }

@@ -13,7 +13,7 @@ use super::data::Data;
 use super::digest::digest;
 use super::engine::Context;
 use super::marks::Marks;
-use super::network::Network;
+use super::network::{Network, octets};
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
 use super::pool::Pool;
@@ -257,10 +257,7 @@ impl<'d> Responder<'d> {
 
 /// An address in four bytes. That two of a device have the same is not worth caring about.
 pub(super) fn digest_of(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(v4) => digest(&[&v4.octets()]),
-        IpAddr::V6(v6) => digest(&[&v6.octets()]),
-    }
+    digest(&[&octets(address)])
 }
 
 const _: () = assert!(ADDRESSES <= 8, "a set of kinds has 32 bits");

@@ -82,6 +82,21 @@ impl Read {
     }
 }
 
+/// The types of an NSEC record as on the wire (RFC 4034 section 4.1.2).
+pub(super) fn types_of(has: &[Rtype]) -> Vec<u8> {
+    let mut bytes = vec![0; 2 + 32];
+    for rtype in has {
+        let number = usize::from(rtype.to_int());
+        bytes[2 + number / 8] |= 0x80 >> (number % 8);
+    }
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    if end > 0 {
+        bytes[1] = (end - 2) as u8;
+    }
+    bytes
+}
+
 fn name_text(name: &name::NameRef<'_>) -> String {
     let mut text = String::new();
     name::write_text(name, &mut text).unwrap();
@@ -203,7 +218,8 @@ impl Compose {
             Put::Srv(port, to) => (Rtype::SRV, [&[0; 4], &port.to_be_bytes()[..], &target(to)].concat()),
             Put::Txt(bytes) => (Rtype::TXT, bytes.to_vec()),
             Put::Nsec(has) => {
-                let types = has.iter().fold(Types::NONE, |types, rtype| types.with(*rtype));
+                let bytes = types_of(has);
+                let types = Types::read(&bytes).unwrap();
                 let (data, mut memory) = (Data::Nsec { next: by_ref(&of), types }, NameBuf::new());
                 (Rtype::NSEC, data.flat(&mut memory).parts().concat())
             }

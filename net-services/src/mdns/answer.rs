@@ -46,7 +46,7 @@ impl Responder<'_> {
         let (mut found, mut questions) = (Found::default(), 0);
         for question in query.message.questions() {
             questions += 1;
-            self.find_answers(cx, query, &question, &mut found);
+            self.find_answers(cx, query, &question, is_probe, &mut found);
         }
         if !found.any {
             return None;
@@ -72,13 +72,23 @@ impl Responder<'_> {
 
     /// Marks what answers one question.
     #[inline(never)]
-    fn find_answers(&mut self, cx: &mut Context<'_>, query: &Query<'_>, question: &Question<'_>, found: &mut Found) {
+    fn find_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        query: &Query<'_>,
+        question: &Question<'_>,
+        is_probe: bool,
+        found: &mut Found,
+    ) {
         let name = name::copy(&question.name);
         for owner in self.own.owners() {
             if !self.own.is_ours(owner) {
                 continue;
             }
             let set = self.own.answers(cx.network, owner, name.as_slice(), question.rtype);
+            if set == 0 || (is_probe && self.own.is_own_probe(cx.network, owner, query)) {
+                continue;
+            }
             for kind in self.own.kinds_in(owner, set) {
                 if is_known(&self.own, cx, owner, kind, &query.message) {
                     cx.stats.answers_spared = cx.stats.answers_spared.wrapping_add(1);

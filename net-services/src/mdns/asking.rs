@@ -2,22 +2,27 @@
 
 use domain::base::Rtype;
 use domain::base::message::Section;
+use domain::base::rdata::RecordData as _;
 use net_core::time::Instant;
 
 use super::Stats;
-use super::browser::Browser;
-use super::cache::Cache;
+use super::browser::{Browser, Own};
+use super::cache::{Cache, is_shared};
 use super::engine::Context;
 use super::interest::led_to;
 use super::message::{Question, Record, Writer};
-use super::name::{from_wire, is_local};
+use super::name::{by_ref, copy, from_wire, is_local};
 
 /// A host whose address is known has not told of one of the other IP version: it is asked for that no oftener.
 const TRIES_FOR_MORE: u8 = 3;
 
+/// The TTL with which shared records of this device are listed: just less than half of what they have. So a host that has
+/// the same name by mistake still answers, and the conflict is found.
+const OWN_TTL: u32 = 4500 / 2 - 1;
+
 impl Browser<'_> {
     /// Composes the next query that is due; gives its length.
-    pub(super) fn poll_transmit(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn poll_transmit(&mut self, cx: &mut Context<'_>, own: &Own<'_>, buffer: &mut [u8]) -> Option<usize> {
         self.tidy(cx);
         let mut writer = Writer::query(buffer)?;
         if !self.continuing {
@@ -25,20 +30,25 @@ impl Browser<'_> {
                 return None;
             }
             // What does not fit is still due, and goes into the next message.
-            let _ = self.write_questions(cx, &mut writer)
+            let _ = self.write_questions(cx, own, &mut writer)
                 && self.write_refreshes(cx, &mut writer)
                 && self.write_follow_ups(cx, &mut writer);
+            self.write_own_answers(own, &mut writer);
         }
         self.write_known_answers(cx.now, &mut writer);
         (!writer.is_empty()).then(|| writer.len())
     }
 
     /// What users ask. `false`: the message is full.
-    fn write_questions(&mut self, cx: &mut Context<'_>, writer: &mut Writer<'_>) -> bool {
+    fn write_questions(&mut self, cx: &mut Context<'_>, own: &Own<'_>, writer: &mut Writer<'_>) -> bool {
         let Self { questions, cache, .. } = self;
         for (entry, name) in questions.iter_mut().filter(|(entry, _)| entry.is_due(cx.now)) {
             if cache.is_answered(cx.now, name, entry.rtype) {
                 entry.rest();
+                continue;
+            }
+            if is_settled(own, name, entry.rtype) {
+                entry.asked(cx.now); // without anybody else
                 continue;
             }
             let unicast = entry.sent == 0 && cx.config.unicast;
@@ -90,6 +100,25 @@ impl Browser<'_> {
         true
     }
 
+    /// What this device itself could answer to its questions, beside others. Nobody would tell that again; but those who
+    /// hear a query, and no answer from its owner, take the record for gone (RFC 6762 section 10.5).
+    fn write_own_answers(&mut self, own: &Own<'_>, writer: &mut Writer<'_>) {
+        let mut number = 0;
+        while let Some((owner, rtype)) = writer.asked(number).map(|question| (copy(&question.name), question.rtype)) {
+            number += 1;
+            let name = by_ref(&owner);
+            own(owner.as_slice(), rtype, &mut |data| {
+                if is_shared(&name, data.rtype()) {
+                    // One that does not fit is left out: there will be other queries.
+                    writer.record(Section::Answer, &Record { name, flush: false, ttl: OWN_TTL, data: *data });
+                    // It may have come back to this device.
+                    let known = self.cache.find(owner.as_slice(), data);
+                    known.into_iter().for_each(|record| record.change(|about| about.set_listed(false)));
+                }
+            });
+        }
+    }
+
     /// The answers that are known already, so that nobody tells them again (M-17). Those that do not fit follow in messages
     /// of their own (M-18, RFC 6762 section 7.2).
     fn write_known_answers(&mut self, now: Instant, writer: &mut Writer<'_>) {
@@ -108,6 +137,13 @@ impl Browser<'_> {
             record.change(|about| about.set_listed(false));
         }
     }
+}
+
+/// Whether this device itself has what is asked for, and nobody else can.
+fn is_settled(own: &Own<'_>, name: &[u8], rtype: Rtype) -> bool {
+    let mut settled = false;
+    own(name, rtype, &mut |data| settled |= rtype != Rtype::ANY && !is_shared(&from_wire(name), data.rtype()));
+    settled
 }
 
 /// Writes a question, unless the message asks it already, and marks the answers that are known. `false`: it does not fit.

@@ -1,5 +1,7 @@
 //! The browser: asks, and keeps what is answered.
 
+use core::net::IpAddr;
+
 use domain::base::Rtype;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
@@ -23,6 +25,9 @@ const DOUBT: Duration = Duration::from_secs(10);
 const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Groups of record types, in the order in which a message's records are taken: what leads to others comes before them.
 const RANKS: u8 = 4;
+
+/// What this device publishes itself: shows its records of a name and type.
+pub(super) type Own<'o> = dyn Fn(&[u8], Rtype, &mut dyn FnMut(&Data<'_>)) + 'o;
 
 /// The questions of this device, and what others have told.
 pub(super) struct Browser<'d> {
@@ -135,7 +140,7 @@ impl<'d> Browser<'d> {
     }
 
     /// Takes what another host tells, whether it was asked or not, by whom, and how (RFC 6762 section 10).
-    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>) {
+    pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>, source: IpAddr) {
         if !self.active {
             return;
         }
@@ -145,13 +150,13 @@ impl<'d> Browser<'d> {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
                     let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record });
+                    self.take(cx, &Record { flush, ..record }, source.to_canonical());
                 }
             }
         }
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>) {
+    fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>, source: IpAddr) {
         let (now, rtype) = (cx.now, record.data.rtype());
         let owner = name::copy(&record.name);
         let name = owner.as_slice();
@@ -169,11 +174,12 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
+            known.change(|about| about.set_source(source));
             if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
                 self.cache.changed();
             }
         } else {
-            self.add(cx, name, record);
+            self.add(cx, name, record, source);
         }
         if record.flush {
             self.cache.flush(now, name, rtype);
@@ -182,7 +188,7 @@ impl<'d> Browser<'d> {
 
     /// Adds a record, if there is room for what is of so much interest (M-45).
     #[inline(never)]
-    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>) {
+    fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>, source: IpAddr) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
         let mut scratch = NameBuf::new();
@@ -197,6 +203,7 @@ impl<'d> Browser<'d> {
         }
         let mut about = About::new(cx.now, cx.random, rtype, record.ttl, record.flush);
         about.set_interest(wanted, follow);
+        about.set_source(source);
         self.cache.push(name, &record.data, about);
         if let Some(added) = self.cache.last() {
             self.cache.follow(cx.now, &added);

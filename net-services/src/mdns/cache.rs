@@ -171,9 +171,13 @@ impl<'d> Cache<'d> {
         self.iter().for_each(|record| self.end_within(now, &record, span));
     }
 
-    /// Somebody has told all records that there are of that name and type: others end (M-27).
+    /// Somebody has told all records that there are of that name and type: others end (M-27), except that those of the last
+    /// second may be of the same announcement. Of SRV and TXT records a service has one (RFC 6763 sections 5 and 6), so there
+    /// any other has been replaced; python-zeroconf tells changes within less than a second.
     pub(super) fn flush(&self, now: Instant, name: &[u8], rtype: Rtype) {
-        let others = self.iter().filter(|record| record.about().rtype == rtype && record.about().is_old(now));
+        let is_sole = matches!(rtype, Rtype::SRV | Rtype::TXT);
+        let is_replaced = |about: About| about.is_old(now) || is_sole && about.is_before(now);
+        let others = self.iter().filter(|record| record.about().rtype == rtype && is_replaced(record.about()));
         others.filter(|record| record.is_named(name)).for_each(|record| self.end_within(now, &record, GRACE));
     }
 

@@ -1,14 +1,17 @@
 //! What is known of a cached record beside its bytes: its times.
 
+use core::net::IpAddr;
+
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
 use super::questions::interval;
 use super::random::Random;
+use super::responder::digest_of;
 
 /// The longest time, in seconds, that a record is believed, whatever its TTL says (M-45): 75 minutes, which is what RFC 6762
 /// section 10 advises for most records.
-const TTL_MAX: u16 = 4500;
+const TTL_MAX: u32 = 4500;
 /// How long a record stays that was withdrawn, replaced, or not defended (RFC 6762 sections 10.1, 10.2 and 10.5).
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -68,10 +71,8 @@ impl Moment {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About {
     received: Moment,
-    /// How long it lives, in milliseconds: its TTL, or less.
+    /// How long it lives, in milliseconds: its TTL; or less, when it is dying.
     lifetime: u32,
-    /// In seconds, at most [`TTL_MAX`].
-    ttl: u16,
     pub(super) rtype: Rtype,
     /// When somebody last looked at it, in tenths of a second.
     used: u16,
@@ -85,6 +86,8 @@ pub(super) struct About {
     /// A random number, for both.
     jitter: u8,
     flags: u8,
+    /// Who told it over IPv4, and who over IPv6: a few bits of their addresses, or 0.
+    sources: [u8; 2],
     /// Of its bytes, those of its name; the rest is its data.
     pub(super) name_length: u8,
 }
@@ -94,7 +97,6 @@ impl About {
         let mut new = Self {
             received: Moment::new(now),
             lifetime: 0,
-            ttl: 0,
             rtype,
             used: 0,
             suspect: NEVER,
@@ -102,6 +104,7 @@ impl About {
             counts: 0,
             jitter: 0,
             flags: 0,
+            sources: [0; 2],
             name_length: 0,
         };
         new.set_received(now, random, ttl, unique);
@@ -111,8 +114,7 @@ impl About {
     #[inline(never)]
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
-        self.ttl = ttl.min(TTL_MAX.into()) as u16;
-        self.lifetime = u32::from(self.ttl) * 1000;
+        self.lifetime = ttl.min(TTL_MAX) * 1000;
         self.used = 0;
         self.suspect = NEVER;
         self.set_refreshes(0);
@@ -170,8 +172,9 @@ impl About {
         now.as_millis().saturating_sub(self.received.millis())
     }
 
+    /// Milliseconds of its TTL, unless it is dying.
     fn ttl_millis(&self) -> u64 {
-        u64::from(self.ttl) * 1000
+        self.lifetime.into()
     }
 
     #[inline(never)]
@@ -218,6 +221,11 @@ impl About {
     /// section 10.2).
     pub(super) fn is_old(&self, now: Instant) -> bool {
         self.age(now) >= GRACE.as_millis()
+    }
+
+    /// Whether it came earlier than now.
+    pub(super) fn is_before(&self, now: Instant) -> bool {
+        self.age(now) > 0
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
@@ -271,18 +279,33 @@ impl About {
         self.set(FOLLOW, follow);
     }
 
-    /// A query has come that its owner should answer with it. Gives whether that was one too many (M-44).
+    /// Who has told it.
+    pub(super) fn set_source(&mut self, source: IpAddr) {
+        let [v4, v6] = &mut self.sources;
+        *(if source.is_ipv4() { v4 } else { v6 }) = bits_of(source);
+    }
+
+    /// Whether it was told by somebody else, as far as is known: over the same IP version.
+    pub(super) fn is_of_another(&self, source: IpAddr) -> bool {
+        let [v4, v6] = self.sources;
+        let known = if source.is_ipv4() { v4 } else { v6 };
+        known != 0 && known != bits_of(source)
+    }
+
+    /// A query has come that its owner should answer with it. If that was one too many, gives what is left of the ten
+    /// seconds since the first: when no answer comes until then, it is gone (M-44).
     #[inline(never)]
-    pub(super) fn set_suspect(&mut self, now: Instant) -> bool {
+    pub(super) fn set_suspect(&mut self, now: Instant) -> Option<Duration> {
         let age = self.age(now);
         if age < JUST_SEEN || self.is_dying() {
-            return false;
+            return None;
         }
         let since = age.saturating_sub(u64::from(self.suspect) * 100);
         if self.suspect == NEVER || since > SUSPECT_WITHIN {
             self.suspect = tenths(age);
+            return None;
         }
-        self.suspect != NEVER && (SUSPECT_APART..=SUSPECT_WITHIN).contains(&since)
+        (since >= SUSPECT_APART).then(|| Duration::from_millis(SUSPECT_WITHIN - since).max(GRACE))
     }
 
     #[inline(never)]
@@ -365,6 +388,11 @@ impl About {
     pub(super) fn follow_at(&self) -> Option<Instant> {
         Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u64::from(self.jitter) / 255))
     }
+}
+
+/// Some bits of an address, never 0.
+fn bits_of(address: IpAddr) -> u8 {
+    (digest_of(address) % 255) as u8 + 1
 }
 
 /// Milliseconds in tenths of a second, rounded down. All that matters is less than 1 h 49 min.

@@ -11,6 +11,8 @@ pub(super) const PROBES: u8 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// The first probe comes at random within so many milliseconds.
 const PROBE_DELAY: u32 = 250;
+/// After a conflict in use not before that: copies of what the other one has said may be underway, and are no answer.
+const LATE_COPIES: u32 = 100;
 /// Whoever loses to another host that probes for the same name waits that long (section 8.2).
 const DEFER: Duration = Duration::from_secs(1);
 /// Announcements, the second 1 s after the first, then at doubled intervals: 2 to 8 (section 8.3).
@@ -125,6 +127,11 @@ impl Claim {
     #[inline(never)]
     pub(super) fn first_probe(random: &mut Random, now: Instant) -> Millis {
         Millis::ceil(now).plus(random.millis(0, PROBE_DELAY))
+    }
+
+    /// When probing for a name that was in use is to send its first probe.
+    pub(super) fn probe_again(random: &mut Random, now: Instant) -> Millis {
+        Millis::ceil(now).plus(random.millis(LATE_COPIES, PROBE_DELAY))
     }
 
     /// Begins to probe; at `due`, or later if there were too many conflicts.

@@ -17,7 +17,8 @@ use super::own::{NameOf, Names, Owner};
 use super::pending::UNASKED;
 use super::responder::Responder;
 
-/// After so long an address that was this device's own may be that of another host.
+/// What was true of this device may be told for so long afterwards, by reflectors, or because it was underway. What is told
+/// after that is told by another host.
 const FORMER: Duration = Duration::from_secs(10);
 
 impl Responder<'_> {
@@ -62,11 +63,7 @@ impl Responder<'_> {
         }
         match same {
             Some(kind) => self.heard(cx, owner, kind, record.ttl, multicast),
-            None if own_name
-                && claimed.contains(&rtype)
-                && record.ttl > 0
-                && !self.is_known_address(cx, &record.data) =>
-            {
+            None if own_name && claimed.contains(&rtype) && record.ttl > 0 && !self.is_former(cx, &record.data) => {
                 if let Some(claim) = self.own.claim_mut(owner) {
                     claim.in_conflict = true;
                 }
@@ -98,11 +95,13 @@ impl Responder<'_> {
         }
     }
 
-    /// Whether it is an address that is or was this device's own, on this or on another of its interfaces.
-    fn is_known_address(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
+    /// Whether this device may have told that itself: an address that is or was its own, on this or on another of its
+    /// interfaces; or TXT data, if that has changed. (Another host that has the name has other SRV data too.)
+    fn is_former(&self, cx: &Context<'_>, data: &Data<'_>) -> bool {
         let address: IpAddr = match data {
             Data::A(address) => (*address).into(),
             Data::Aaaa(address) => (*address).into(),
+            Data::Txt(_) => return self.txt_changed.is_within(FORMER, cx.now),
             _ => return false,
         };
         cx.network.has(address)
@@ -112,23 +111,24 @@ impl Responder<'_> {
 
     /// Another host has a name of ours.
     fn resolve(&mut self, cx: &mut Context<'_>, owner: Owner) {
-        cx.stats.conflicts = cx.stats.conflicts.wrapping_add(1);
-        let probing = self.own.claim(owner).is_some_and(|claim| claim.phase == Phase::Probing);
-        if let Some(claim) = self.own.claim_mut(owner) {
-            claim.count_conflict(cx.now);
+        let Some(claim) = self.own.claim_mut(owner) else { return };
+        let probing = claim.phase == Phase::Probing;
+        // In use by both, both probe, and one of them will lose (M-14): when it is answered, but not because it hears again
+        // what made it probe.
+        if probing && claim.announced && claim.sent == 0 {
+            return;
         }
+        cx.stats.conflicts = cx.stats.conflicts.wrapping_add(1);
+        claim.count_conflict(cx.now);
         if probing {
             // It is theirs (M-4). No goodbye: all that was told under it, the PTR record to the instance too, is true of
             // their service now.
+            claim.tell_renamed();
+            claim.announced = false;
             self.own.rename(owner);
-            if let Some(claim) = self.own.claim_mut(owner) {
-                claim.tell_renamed();
-                claim.announced = false;
-            }
             self.host_renamed(owner);
         }
-        // In use by both, both probe, and one of them will lose (M-14).
-        let due = Claim::first_probe(cx.random, cx.now);
+        let due = if probing { Claim::first_probe(cx.random, cx.now) } else { Claim::probe_again(cx.random, cx.now) };
         self.probe(cx, owner, due);
     }
 }

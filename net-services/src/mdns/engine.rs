@@ -173,7 +173,7 @@ impl<'d> Engine<'d> {
             let (responder, browser, mut context) = self.parts(now);
             if message.is_response() {
                 responder.handle_response(&mut context, &message, arrival.is_multicast());
-                browser.handle_response(&mut context, &message);
+                browser.handle_response(&mut context, &message, arrival.from.ip());
                 return None;
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
@@ -226,7 +226,11 @@ impl<'d> Engine<'d> {
         let transmit = match responder.poll_transmit(&mut context, buffer) {
             Some(transmit) => transmit,
             None => {
-                let length = browser.poll_transmit(&mut context, buffer)?;
+                let (responder, network) = (&*responder, context.network);
+                let own = |name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)| {
+                    responder.visit(network, name, rtype, visitor);
+                };
+                let length = browser.poll_transmit(&mut context, &own, buffer)?;
                 Transmit { to: Destination::Multicast, length }
             }
         };

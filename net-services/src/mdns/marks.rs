@@ -181,15 +181,6 @@ impl Marks {
         self.replies = [0; RECORDS];
     }
 
-    /// The record has other data than before, so it was never sent.
-    pub(super) fn renew(&mut self, kind: Kind) {
-        for v4 in [false, true] {
-            if let Some(last) = self.multicast.get_mut(Self::set(kind, v4)) {
-                *last = LastTime::NEVER;
-            }
-        }
-    }
-
     /// Some record belongs to one of these replies.
     #[inline(never)]
     pub(super) fn any(&self, replies: Replies) -> bool {

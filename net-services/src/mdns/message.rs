@@ -262,6 +262,11 @@ impl<'b> Writer<'b> {
         self.target.truncate(mark.length);
     }
 
+    /// One of its questions.
+    pub(super) fn asked(&self, number: usize) -> Option<Question<'_>> {
+        Incoming::read(self.target.as_slice())?.questions().nth(number)
+    }
+
     /// Whether it asks that already.
     pub(super) fn asks(&self, question: &Question<'_>) -> bool {
         let same = |other: Question<'_>| other.rtype == question.rtype && name::is_same(&other.name, &question.name);

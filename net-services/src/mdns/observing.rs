@@ -1,12 +1,13 @@
 //! Other hosts' queries: they may spare us asking the same (RFC 6762 section 7.3), and what nobody answers to them may be
 //! gone (section 10.5).
 
+use core::net::IpAddr;
+
 use domain::base::Rtype;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 
 use super::browser::Browser;
-use super::cached::GRACE;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
@@ -31,7 +32,7 @@ impl Browser<'_> {
         }
         for question in query.message.questions().filter(|question| !question.unicast) {
             self.spare(cx, query, &question);
-            self.suspect(cx, &question);
+            self.suspect(cx, &question, from);
         }
     }
 
@@ -62,15 +63,20 @@ impl Browser<'_> {
     /// The owner of a record should answer with it now, since the query does not list it as known. Records whose owner has
     /// not done so to two queries end soon, unless it comes to that yet (M-44). They are not asked for before: if all hosts
     /// did that, it would be too many (RFC 6762 section 10.5).
-    fn suspect(&mut self, cx: &mut Context<'_>, question: &Question<'_>) {
+    fn suspect(&mut self, cx: &mut Context<'_>, question: &Question<'_>, from: IpAddr) {
         // That is what a probe asks, and it may be the owner's.
         if question.rtype == Rtype::ANY {
             return;
         }
         let owner = name::copy(&question.name);
         for record in self.cache.iter().filter(|record| record.is(owner.as_slice(), question.rtype)) {
-            if !record.about().is_heard() && record.change(|about| about.set_suspect(cx.now)) {
-                self.cache.end_within(cx.now, &record, GRACE);
+            // A host that asks does not answer itself, nor list what it has.
+            let about = record.about();
+            if !about.is_heard()
+                && about.is_of_another(from)
+                && let Some(span) = record.change(|about| about.set_suspect(cx.now))
+            {
+                self.cache.end_within(cx.now, &record, span);
             }
         }
     }

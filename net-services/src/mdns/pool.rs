@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_can_be_replaced_by_more_and_by_fewer() {
+    fn an_item_can_be_changed() {
         let mut slots = heapless::Vec::<_, 3>::new();
         let mut bytes = [0; 8];
         let mut pool = Pool::new(&mut slots, &mut bytes);

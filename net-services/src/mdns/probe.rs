@@ -69,9 +69,10 @@ impl Own<'_> {
         name + 4 + records.map(|data| POINTER + RECORD_HEAD + data).sum::<usize>()
     }
 
-    /// How its proposed records compare with those of a probe of another host: the greater ones win.
-    fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Ordering {
-        let Some(name) = self.name(network, owner, NameOf::Own) else { return Ordering::Equal };
+    /// How its proposed records compare with those of a probe for the same name: the greater ones win. `None`: it is a
+    /// probe for other names.
+    fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Option<Ordering> {
+        let name = self.name(network, owner, NameOf::Own)?;
         let name = by_ref(&name);
         let theirs = || {
             let proposed = query
@@ -80,9 +81,7 @@ impl Own<'_> {
                 .filter(|(section, record)| *section == Section::Authority && name::is_same(&record.name, &name));
             proposed.map(|(_, record)| record.data)
         };
-        if theirs().next().is_none() {
-            return Ordering::Equal; // it probes for something else
-        }
+        theirs().next()?;
         let mut last: Option<Data<'_>> = None;
         // Theirs come in any order and number: always the least of those that are greater than the last one.
         let mut next = || {
@@ -92,14 +91,18 @@ impl Own<'_> {
         };
         let mut names = Names::new();
         for kind in self.proposed(network, owner) {
-            let Some(theirs) = next() else { return Ordering::Greater };
-            let Some(ours) = self.record(network, owner, kind, &mut names) else { return Ordering::Equal };
-            let order = ours.data.order(&theirs);
+            let Some(theirs) = next() else { return Some(Ordering::Greater) };
+            let order = self.record(network, owner, kind, &mut names)?.data.order(&theirs);
             if order != Ordering::Equal {
-                return order;
+                return Some(order);
             }
         }
-        if next().is_some() { Ordering::Less } else { Ordering::Equal }
+        Some(if next().is_some() { Ordering::Less } else { Ordering::Equal })
+    }
+
+    /// Whether a probe proposes just what this device has: it is its own, and has come back (M-8).
+    pub(super) fn is_own_probe(&self, network: &Network, owner: Owner, query: &Query<'_>) -> bool {
+        self.tie_break(network, owner, query) == Some(Ordering::Equal)
     }
 }
 
@@ -152,7 +155,7 @@ impl Responder<'_> {
         for owner in own.owners() {
             let probes = own.claim(owner).is_some_and(|claim| claim.phase == Phase::Probing);
             if probes
-                && own.tie_break(cx.network, owner, query) == Ordering::Less
+                && own.tie_break(cx.network, owner, query) == Some(Ordering::Less)
                 && let Some(claim) = own.claim_mut(owner)
             {
                 claim.defer(cx.now);

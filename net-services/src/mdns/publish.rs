@@ -7,8 +7,9 @@ use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
 use super::claim::{Claim, Extent, Phase};
+use super::clock::LastTime;
 use super::engine::Context;
-use super::marks::{Kind, Marks};
+use super::marks::Marks;
 use super::name::{self, NameBuf, by_ref};
 use super::network::octets;
 use super::numbered::{self, Style};
@@ -228,11 +229,9 @@ impl Responder<'_> {
             return Err(MdnsError::Full);
         }
         self.touch();
-        if let Some((claim, marks)) = self.own.state_mut(owner) {
-            marks.renew(Kind::Txt);
-            if claim.is_ours() {
-                claim.announce(Extent::Txt, cx.now);
-            }
+        self.txt_changed = LastTime::at(cx.now);
+        if let Some(claim) = self.own.claim_mut(owner).filter(|claim| claim.is_ours()) {
+            claim.announce(Extent::Txt, cx.now);
         }
         Ok(())
     }

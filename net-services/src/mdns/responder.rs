@@ -42,6 +42,8 @@ pub(super) struct Responder<'d> {
     pub(super) former: Vec<Former, FORMER>,
     /// Digests of the addresses of other interfaces.
     pub(super) siblings: Vec<u32, SIBLINGS>,
+    /// When TXT data was changed last.
+    pub(super) txt_changed: LastTime,
     /// When something was done last: from then on, times are told.
     pub(super) looked_at: Instant,
     pub(super) last_id: u16,
@@ -57,6 +59,7 @@ impl<'d> Responder<'d> {
             pending: Pending::new(),
             former: Vec::new(),
             siblings: Vec::new(),
+            txt_changed: LastTime::NEVER,
             looked_at: Instant::MIN,
             last_id: 0,
             generation: 0,

@@ -109,12 +109,11 @@ impl Responder<'_> {
         for service in self.own.owners() {
             let is_on_it = self.own.about(service).is_some_and(|about| self.own.host_of(about) == Some(owner));
             if is_on_it
-                && let Some((claim, marks)) = self.own.state_mut(service)
+                && let Some(claim) = self.own.claim_mut(service)
                 && claim.target_renamed
             {
                 claim.target_renamed = false;
                 if claim.is_ours() {
-                    marks.renew(Kind::Srv);
                     claim.announce(Extent::Srv, cx.now);
                 }
             }

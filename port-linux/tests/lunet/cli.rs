@@ -60,6 +60,10 @@ fn wrong_usage_leaves_status_2_and_one_line() {
             &["mdns", "browse", "http", "--eth", "host:lo"],
             "invalid service type: `_name._tcp` or `_name._udp` is expected",
         ),
+        (
+            &["mdns", "publish", "a", "_b._tcp", "80", "--host", "c.d", "--eth", "host:lo"],
+            "invalid name: labels have 1 to 63 bytes, names at most 255",
+        ),
         (&["mdns", "types", "--eth", "host:no-such"], "host:no-such: there is no such interface"),
         (&["run", "--eth", "tap:fd=99", &script], "TAP interface fd=99: Bad file descriptor (os error 9)"),
         (&[script.as_str()], &format!("unknown command `{script}`; to run a script: `lunet run {script}`")),

@@ -49,6 +49,11 @@ fn assert_alive(device: &mut Device, what: &str) {
     );
 }
 
+/// Those that are responses: it asks questions of its own all the time.
+fn answers(sent: Vec<Sent>) -> Vec<Sent> {
+    sent.into_iter().filter(|sent| sent.read().response).collect()
+}
+
 /// What it knows of a name and type.
 fn known(device: &Device, of: &str, rtype: Rtype) -> Vec<String> {
     let mut all = vec![];
@@ -269,7 +274,7 @@ fn every_type_class_opcode_and_response_code() {
             device.hear_from(PEER, &message(flags | 0x8000, [0, 1, 0, 0], &taken));
         }
     }
-    assert_eq!((device.run(3000).len(), device.engine.host_name().as_str()), (0, "lamp"), "M-33");
+    assert_eq!((answers(device.run(3000)).len(), device.engine.host_name().as_str()), (0, "lamp"), "M-33");
     assert_eq!(device.engine.stats().conflicts, 0);
     // Records of every type and class at names of ours and at others': only those of types that we have may be conflicts.
     for rtype in (0..=300).filter(|rtype| ![1, 28, 33, 16, 255].contains(rtype)) {
@@ -332,27 +337,27 @@ fn what_comes_from_elsewhere_is_ignored() {
         ("198.51.100.1:53", own),
     ] {
         assert!(device.receive(from.parse().unwrap(), to, &taken).is_empty(), "{from} to {to}");
-        assert_eq!(device.run(1500).len(), 0, "a response from {from} to {to} is none");
+        assert!(answers(device.run(1500)).is_empty(), "a response from {from} to {to} is none");
         assert!(known(&device, "_http._tcp.local", Rtype::PTR).is_empty(), "from {from} to {to}");
     }
     for (from, to) in [("198.51.100.1:5353", own), ("198.51.100.1:4000", own), ("[2001:db8::1]:5353", own6)] {
-        let mut answers = device.receive(from.parse().unwrap(), to, &query);
-        answers.extend(device.run(1500));
-        assert!(answers.is_empty(), "an answer to {from}, which is not on this link");
+        let mut sent = device.receive(from.parse().unwrap(), to, &query);
+        sent.extend(device.run(1500));
+        assert!(answers(sent).is_empty(), "an answer to {from}, which is not on this link");
     }
     // A legacy query from an address off the link that came by multicast: no unicast may go there.
-    let mut answers = device.receive("198.51.100.1:4000".parse().unwrap(), group, &query);
-    answers.extend(device.run(1500));
-    assert!(answers.iter().all(Sent::is_multicast), "{answers:?}");
+    let mut sent = device.receive("198.51.100.1:4000".parse().unwrap(), group, &query);
+    sent.extend(device.run(1500));
+    assert!(sent.iter().all(Sent::is_multicast), "{sent:?}");
     // A query's records are no answers, and a response's questions no questions.
     let known_answer = Compose::query().answer("_http._tcp.local", 120, &Put::Ptr("x._http._tcp.local"));
     device.hear(&known_answer);
     assert!(known(&device, "_http._tcp.local", Rtype::PTR).is_empty());
     device.run(3000);
     let both = Compose::response().ask("lamp.local", Rtype::A).ask_unicast("_lamp._tcp.local", Rtype::PTR);
-    let mut answers = device.hear(&both);
-    answers.extend(device.run(2000));
-    assert!(answers.is_empty(), "{answers:?}");
+    let mut sent = device.hear(&both);
+    sent.extend(device.run(2000));
+    assert!(answers(sent).is_empty());
     assert_eq!((device.engine.host_name().as_str(), device.engine.stats().conflicts), ("lamp", 0));
     assert_alive(&mut device, "from elsewhere");
 }
@@ -411,7 +416,7 @@ fn floods_of_records() {
             let found = known(&device, "_http._tcp.local", Rtype::PTR);
             assert!(found.len() <= 64, "{} records in memory for 64", found.len());
             let what = format!("flood with TTL {ttl}, {per_message} in each message");
-            if kind != KINDS[0] {
+            if !core::ptr::fn_addr_eq(kind, KINDS[0]) {
                 // Nobody asks for those of the flood.
                 assert!(found.contains(&"PTR Printer._http._tcp.local".to_string()), "{what}: {found:?}");
                 assert_eq!(known(&device, "printer.local", Rtype::A), ["A 192.0.2.50"], "{what}");
@@ -612,14 +617,18 @@ fn own_messages_that_come_back() {
     device.engine.publish(device.now, &service).unwrap();
     device.connect(&["192.0.2.1/24", "fe80::1/64"]);
     let mut sent: Vec<Sent> = vec![];
-    for round in 0..40 {
+    for round in 0..40u32 {
         sent.extend(device.run(250));
         for own in sent.clone() {
             for from in ["192.0.2.1", "fe80::1", PEER] {
-                device.hear_from(from, &own.bytes);
+                // Queries of another it must answer, be they the same as its own.
+                if from != PEER || own.read().response {
+                    device.hear_from(from, &own.bytes);
+                }
             }
         }
-        assert!(device.engine.stats().sent < 60, "round {round}: it answers itself");
+        // A name that is probed for is defended, up to four times a second, whoever does.
+        assert!(device.engine.stats().sent < 20 + 3 * round, "round {round}: it answers itself");
     }
     assert_eq!((device.engine.host_name().as_str(), device.engine.stats().conflicts), ("lamp", 0));
     assert_alive(&mut device, "own messages");

@@ -1,6 +1,5 @@
 //! What is answered.
 
-use std::boxed::Box;
 use std::string::ToString as _;
 use std::vec::Vec;
 
@@ -8,7 +7,7 @@ use domain::base::Rtype;
 
 use super::{WEB, esp32, esp32_with_web};
 use crate::mdns::testing::{Compose, Device, Put, Read};
-use crate::mdns::{Config, PORT, Resources, Service};
+use crate::mdns::{PORT, Service};
 
 /// The one reply to a question, after 2 s of silence.
 fn ask(device: &mut Device, name: &str, rtype: Rtype) -> Option<Read> {
@@ -165,27 +164,6 @@ fn addresses_have_names() {
     let name = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.E.F.ip6.arpa";
     assert_eq!(ask(&mut device, name, Rtype::PTR).unwrap().answers().len(), 1);
     assert!(ask(&mut device, "2.2.0.192.in-addr.arpa", Rtype::PTR).is_none());
-}
-
-/// RFC 6762 section 15: who shares a computer with another responder leaves the names of addresses to that, also when they
-/// go.
-#[test]
-fn addresses_may_have_their_names_from_elsewhere() {
-    let mut config = Config::new();
-    config.reverse = false;
-    let mut device = Device::with(config, Box::leak(Box::new(Resources::<8, 16, 64>::new())), 1);
-    device.engine.set_host_name(device.now, "esp32").unwrap();
-    device.connect(&["192.0.2.1/24", "192.0.2.7/24"]);
-    let mut sent = device.run(5000);
-    device.connect(&["192.0.2.7/24"]);
-    sent.extend(device.run(5000));
-    device.engine.shut_down(device.now);
-    sent.extend(device.run(5000));
-    let all: Vec<_> = sent.iter().flat_map(|sent| sent.read().records).collect();
-    assert!(all.iter().all(|line| !line.name.contains("arpa")), "{all:?}");
-    for goodbye in ["A 192.0.2.1", "A 192.0.2.7"] {
-        assert!(all.iter().any(|line| line.ttl == 0 && line.text == goodbye), "{goodbye}: {all:?}");
-    }
 }
 
 /// M-17: what the querier knows, with at least half of its TTL, is not told again.

@@ -223,11 +223,12 @@ fn changed_txt_data_is_announced() {
         assert_eq!(sent.read().answers(), [text]);
         assert!(sent.read().records[0].flush);
     }
-    // A change at once after that is not held back: it is another record than the one just sent.
+    // A change soon after another one waits until a second has passed (M-20).
     device.engine.set_txt(device.now, service, &["a"]).unwrap();
-    device.run(100);
+    assert_eq!(device.run(100).len(), 1);
     device.engine.set_txt(device.now, service, &["b"]).unwrap();
-    assert_eq!(device.take()[0].read().answers(), ["Web._http._tcp.local TXT \\x01b"]);
+    assert!(device.run(899).is_empty());
+    assert_eq!(device.run(1)[0].read().answers(), ["Web._http._tcp.local TXT \\x01b"]);
 }
 
 /// M-12: goodbyes for all that was announced, at once and again 1 s later; then the memory is free.

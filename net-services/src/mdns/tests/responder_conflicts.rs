@@ -106,6 +106,33 @@ fn a_former_address_is_no_conflict_for_a_while() {
     assert_eq!(device.engine.stats().conflicts, 1, "by now it is somebody else's");
 }
 
+/// M-8: what the TXT data was may come back too; another host would have another SRV record.
+#[test]
+fn former_txt_data_is_no_conflict_for_a_while() {
+    let mut device = esp32(1);
+    let service = device.engine.publish(device.now, &WEB).unwrap();
+    device.run(5000);
+    let txt = |data| Compose::response().answer("Web._http._tcp.local", 4500, &Put::Txt(data));
+    device.engine.set_txt(device.now, service, &["new"]).unwrap();
+    device.hear(&txt(b"\x06path=/"));
+    assert_eq!(device.engine.stats().conflicts, 0);
+    device.run(10_000);
+    device.hear(&txt(b"\x06path=/"));
+    assert_eq!(device.engine.stats().conflicts, 1);
+}
+
+/// M-8: a probe that proposes just what this device has is its own, and needs no answer.
+#[test]
+fn own_probes_are_not_answered() {
+    let mut device = esp32(1);
+    device.engine.publish(device.now, &WEB).unwrap();
+    let sent = device.run(5000);
+    for probe in &sent[..3] {
+        assert!(device.hear_from("192.0.2.99", &probe.bytes).is_empty());
+    }
+    assert!(device.run(1000).is_empty());
+}
+
 /// M-8: two engines of one device on one link have the same name and other addresses.
 #[test]
 fn the_other_interface_of_the_device_is_no_conflict() {
@@ -258,6 +285,24 @@ fn a_conflict_in_use_may_be_lost() {
     );
 }
 
+/// M-14: copies of what made it probe, over the other IP version or from a reflector, are no answers to its probes: or both
+/// would give the name up. Its probe comes late enough for them.
+#[test]
+fn copies_of_a_conflict_are_not_another_one() {
+    for seed in 0..200 {
+        let mut device = esp32_with_web(seed);
+        for _ in 0..3 {
+            device.hear(&other_service());
+            assert!(device.run(33).is_empty());
+        }
+        assert!(!device.run(151).is_empty(), "the first probe");
+        assert_eq!((device.engine.stats().conflicts, events(&mut device).len()), (1, 0));
+        device.run(50);
+        device.hear(&other_service());
+        assert!(matches!(events(&mut device)[..], [Event::ServiceRenamed(_)]));
+    }
+}
+
 /// M-14: when two that have the same name meet, exactly one renames, whoever hears the other first.
 #[test]
 fn when_two_meet_exactly_one_renames() {
@@ -334,6 +379,7 @@ fn a_delegated_host_may_answer_for_itself() {
     device.hear(&Compose::response().answer("camera.local", 120, &Put::Address("192.0.2.77")));
     assert_eq!(device.engine.delegated_name(host).unwrap(), "camera");
     device.hear(&Compose::response().answer("camera.local", 120, &Put::Address("192.0.2.78")));
+    device.run(250);
     device.hear(&Compose::response().answer("camera.local", 120, &Put::Address("192.0.2.78")));
     assert_eq!(device.engine.delegated_name(host).unwrap(), "camera-2");
     assert!(events(&mut device).contains(&Event::DelegateRenamed(host)));

@@ -75,6 +75,25 @@ fn cache_flush_ends_older_records_of_the_same_name_and_type() {
     assert_eq!(seen(&device, "b.local", Rtype::A), ["A 192.0.2.1"]);
 }
 
+/// M-27: a service has one SRV and one TXT record, so that a new one replaces the old one however new that is.
+#[test]
+fn attributes_that_change_twice_in_a_second_are_the_last_ones() {
+    let mut device = device(1);
+    let txt = |text| Compose::response().answer("a._x._tcp.local", 4500, &Put::Txt(text));
+    let told = |device: &Device| seen(device, "a._x._tcp.local", Rtype::TXT);
+    device.hear(&txt(b"\x01a"));
+    let first = told(&device);
+    device.run(300);
+    device.hear(&txt(b"\x01b"));
+    assert_ne!(told(&device), first);
+    assert_eq!(told(&device).len(), 1);
+    device.run(300);
+    device.hear(&txt(b"\x01a"));
+    assert_eq!(told(&device), first);
+    device.run(5000);
+    assert_eq!(told(&device), first);
+}
+
 /// M-27: of records without the bit there may be several; and M-26: nobody's PTR record speaks for those of others.
 #[test]
 fn shared_records_stand_beside_each_other() {

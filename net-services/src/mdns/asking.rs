@@ -107,7 +107,7 @@ impl Browser<'_> {
         while let Some((owner, rtype)) = writer.asked(number).map(|question| (copy(&question.name), question.rtype)) {
             number += 1;
             let name = by_ref(&owner);
-            own(&name, rtype, &mut |data| {
+            own(owner.as_slice(), rtype, &mut |data| {
                 if is_shared(&name, data.rtype()) {
                     // One that does not fit is left out: there will be other queries.
                     writer.record(Section::Answer, &Record { name, flush: false, ttl: OWN_TTL, data: *data });
@@ -141,8 +141,8 @@ impl Browser<'_> {
 
 /// Whether this device itself has what is asked for, and nobody else can.
 fn is_settled(own: &Own<'_>, name: &[u8], rtype: Rtype) -> bool {
-    let (name, mut settled) = (from_wire(name), false);
-    own(&name, rtype, &mut |data| settled |= rtype != Rtype::ANY && !is_shared(&name, data.rtype()));
+    let mut settled = false;
+    own(name, rtype, &mut |data| settled |= rtype != Rtype::ANY && !is_shared(&from_wire(name), data.rtype()));
     settled
 }
 

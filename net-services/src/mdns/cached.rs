@@ -7,7 +7,7 @@ use net_core::time::{Duration, Instant};
 
 use super::questions::interval;
 use super::random::Random;
-use super::responder::digest;
+use super::responder::digest_of;
 
 /// The longest time, in seconds, that a record is believed, whatever its TTL says (M-45): 75 minutes, which is what RFC 6762
 /// section 10 advises for most records.
@@ -111,6 +111,7 @@ impl About {
         new
     }
 
+    #[inline(never)]
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
         self.lifetime = ttl.min(TTL_MAX) * 1000;
@@ -166,6 +167,7 @@ impl About {
     }
 
     /// Milliseconds since it came.
+    #[inline(never)]
     fn age(&self, now: Instant) -> u64 {
         now.as_millis().saturating_sub(self.received.millis())
     }
@@ -175,15 +177,18 @@ impl About {
         self.lifetime.into()
     }
 
+    #[inline(never)]
     fn at(&self, age: u64) -> Instant {
         Instant::from_millis(self.received.millis().saturating_add(age))
     }
 
+    #[inline(never)]
     pub(super) fn is_live(&self, now: Instant) -> bool {
         self.age(now) < u64::from(self.lifetime)
     }
 
     /// When it ends.
+    #[inline(never)]
     pub(super) fn end(&self) -> Instant {
         self.at(self.lifetime.into())
     }
@@ -194,6 +199,7 @@ impl About {
     }
 
     /// Makes it end within `span`, unless it comes again. Gives whether that is news.
+    #[inline(never)]
     pub(super) fn end_within(&mut self, now: Instant, span: Duration) -> bool {
         let end = self.age(now).saturating_add(span.as_millis());
         self.lifetime = self.lifetime.min(u32::try_from(end).unwrap_or(u32::MAX));
@@ -223,6 +229,7 @@ impl About {
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
+    #[inline(never)]
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
         let left = u64::from(self.lifetime).saturating_sub(self.age(now));
         !self.is_dying() && left > self.ttl_millis() / 2
@@ -248,8 +255,13 @@ impl About {
         self.used = tenths(self.age(now));
     }
 
+    /// Whether it has to go before another: what nobody wants does, and then what has been of no use for longer.
+    pub(super) fn is_of_less_use(&self, other: &Self) -> bool {
+        if self.is_wanted() == other.is_wanted() { self.last_used() < other.last_used() } else { other.is_wanted() }
+    }
+
     /// When it last was of use to somebody, in milliseconds of the clock.
-    pub(super) fn last_used(&self) -> u64 {
+    fn last_used(&self) -> u64 {
         self.received.millis().saturating_add(u64::from(self.used) * 100)
     }
 
@@ -282,6 +294,7 @@ impl About {
 
     /// A query has come that its owner should answer with it. If that was one too many, gives what is left of the ten
     /// seconds since the first: when no answer comes until then, it is gone (M-44).
+    #[inline(never)]
     pub(super) fn set_suspect(&mut self, now: Instant) -> Option<Duration> {
         let age = self.age(now);
         if age < JUST_SEEN || self.is_dying() {
@@ -295,17 +308,20 @@ impl About {
         (since >= SUSPECT_APART).then(|| Duration::from_millis(SUSPECT_WITHIN - since).max(GRACE))
     }
 
+    #[inline(never)]
     fn refresh_age(&self) -> Option<u64> {
         let asks = self.is_wanted() && !self.is_dying() && self.refreshes() < REFRESHES && self.rtype != Rtype::NSEC;
         asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u64::from(self.refreshes())) / 100)
     }
 
     /// Whether it may be asked for again.
+    #[inline(never)]
     pub(super) fn may_refresh(&self, now: Instant) -> bool {
         self.refresh_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When it is to be asked for again, before it ends (M-43).
+    #[inline(never)]
     pub(super) fn refresh_at(&self) -> Option<Instant> {
         let spread = self.ttl_millis() * REFRESH_SPREAD / 100 * u64::from(self.jitter) / 255;
         Some(self.at(self.refresh_age()? + spread))
@@ -323,6 +339,7 @@ impl About {
     }
 
     /// Looks for what it leads to; how soon depends on how often it has done so.
+    #[inline(never)]
     pub(super) fn seek(&mut self, now: Instant) {
         if self.follow == NEVER {
             self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis()));
@@ -354,17 +371,20 @@ impl About {
         self.follow = NEVER;
     }
 
+    #[inline(never)]
     fn follow_age(&self) -> Option<u64> {
         let seeks = self.is_lead() && !self.is_dying() && self.follow != NEVER;
         seeks.then_some(u64::from(self.follow) * 100 + FOLLOW_DELAY)
     }
 
     /// Whether what it leads to may be looked for.
+    #[inline(never)]
     pub(super) fn may_follow(&self, now: Instant) -> bool {
         self.follow_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When what it leads to is to be looked for.
+    #[inline(never)]
     pub(super) fn follow_at(&self) -> Option<Instant> {
         Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u64::from(self.jitter) / 255))
     }
@@ -372,10 +392,11 @@ impl About {
 
 /// Some bits of an address, never 0.
 fn bits_of(address: IpAddr) -> u8 {
-    (digest(address) % 255) as u8 + 1
+    (digest_of(address) % 255) as u8 + 1
 }
 
 /// Milliseconds in tenths of a second, rounded down. All that matters is less than 1 h 49 min.
+#[inline(never)]
 fn tenths(millis: u64) -> u16 {
     u16::try_from(millis / 100).unwrap_or(NEVER).min(NEVER - 1)
 }

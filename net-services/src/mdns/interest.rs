@@ -4,6 +4,7 @@ use domain::base::Rtype;
 use net_core::time::Instant;
 
 use super::cache::{Cache, Cached};
+use super::name;
 use super::questions::Questions;
 
 /// The types that a record leads to, of the name in its data (RFC 6763 sections 4 and 5).
@@ -20,7 +21,7 @@ impl Cached<'_> {
         let about = self.about();
         about.is_lead()
             && (rtype == Rtype::NSEC || led_to(about.rtype).contains(&rtype))
-            && self.target().is_some_and(|target| target.eq_ignore_ascii_case(name))
+            && self.target().is_some_and(|target| name::eq(target, name))
     }
 }
 

@@ -6,12 +6,12 @@ use domain::base::message::Section;
 use domain::base::message_builder::StaticCompressor;
 use domain::base::question::ComposeQuestion as _;
 use domain::base::record::ComposeRecord as _;
-use domain::base::{Message, Rtype, ToName as _};
-use domain::dep::octseq::{OctetsBuilder as _, Truncate as _};
+use domain::base::{Message, Rtype};
+use domain::dep::octseq::{OctetsBuilder as _, Parser, Truncate as _};
 use net_core::dns::SliceComposer;
 
-use super::data::Data;
-use super::name::NameRef;
+use super::data::{Body, Data};
+use super::name::{self, NameRef};
 
 /// In the class of a question: "answer me by unicast" (RFC 6762 section 5.4). In that of a record: "this is all there is"
 /// (section 10.2, cache-flush).
@@ -64,36 +64,132 @@ impl<'m> Incoming<'m> {
     }
 
     /// The questions, up to the first that is broken. Those of other classes are left out.
-    pub(super) fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
-        self.0.question().map_while(Result::ok).filter_map(|question| {
-            let class = question.qclass().to_int();
-            let known = Class::from_int(class & !TOP_BIT);
-            (known == Class::IN || known == Class::ANY).then(|| Question {
-                name: *question.qname(),
-                rtype: question.qtype(),
-                unicast: class & TOP_BIT != 0,
-            })
-        })
+    pub(super) fn questions(&self) -> Questions<'m> {
+        let mut rest = Parser::from_ref(self.0.as_slice());
+        // There is a header, or it would be no message.
+        let left = if rest.advance(HEADER).is_ok() { self.0.header_counts().qdcount() } else { 0 };
+        Questions { rest, left }
     }
 
     /// The class of the first question of class IN or ANY, without its top bit.
     pub(super) fn first_class(&self) -> u16 {
-        let mut classes = self.0.question().map_while(Result::ok).map(|question| question.qclass().to_int() & !TOP_BIT);
-        classes.find(|class| [Class::IN, Class::ANY].contains(&Class::from_int(*class))).unwrap_or(Class::IN.to_int())
+        let mut questions = self.questions();
+        loop {
+            match questions.read() {
+                Some((_, class)) if is_known(class) => return class & !TOP_BIT,
+                Some(_) => {}
+                None => return Class::IN.to_int(),
+            }
+        }
     }
 
     /// The records of all sections, up to the first whose frame is broken. Those of other classes, and those whose data
     /// cannot be read, are left out: the others still count.
-    pub(super) fn records(&self) -> impl Iterator<Item = (Section, Record<'m>)> + use<'m> {
-        self.0.iter().map_while(Result::ok).filter_map(|(record, section)| {
-            let class = record.class().to_int();
-            if Class::from_int(class & !TOP_BIT) != Class::IN {
-                return None;
+    pub(super) fn records(&self) -> Records<'m> {
+        let mut questions = self.questions();
+        while questions.read().is_some() {}
+        let counts = self.0.header_counts();
+        let mut left = [counts.ancount(), counts.nscount(), counts.arcount()];
+        if questions.left > 0 {
+            left = [0; 3]; // a broken question: nobody knows where the records begin
+        }
+        Records { rest: questions.rest, left }
+    }
+}
+
+/// Bytes before the questions.
+const HEADER: usize = 12;
+
+/// Of a question: IN or ANY, whatever the top bit.
+fn is_known(class: u16) -> bool {
+    let class = Class::from_int(class & !TOP_BIT);
+    class == Class::IN || class == Class::ANY
+}
+
+/// The questions of a message.
+pub(super) struct Questions<'m> {
+    rest: Parser<'m, [u8]>,
+    left: u16,
+}
+
+impl<'m> Questions<'m> {
+    /// The next question, of whatever class, and its class. `None`: there is none, or it is broken.
+    #[inline(never)]
+    fn read(&mut self) -> Option<(Question<'m>, u16)> {
+        let left = self.left.checked_sub(1)?;
+        let name = name::read(&mut self.rest)?;
+        let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
+        let class = self.rest.parse_u16_be().ok()?;
+        self.left = left;
+        Some((Question { name, rtype, unicast: class & TOP_BIT != 0 }, class))
+    }
+}
+
+impl<'m> Iterator for Questions<'m> {
+    type Item = Question<'m>;
+
+    fn next(&mut self) -> Option<Question<'m>> {
+        loop {
+            let (question, class) = self.read()?;
+            if is_known(class) {
+                return Some(question);
             }
-            let (name, ttl) = (record.owner(), record.ttl().as_secs());
-            let data = record.into_record::<Data<'m>>().ok()??.into_data();
-            Some((section, Record { name, flush: class & TOP_BIT != 0, ttl, data }))
-        })
+        }
+    }
+}
+
+/// The records of a message, with the section of each.
+pub(super) struct Records<'m> {
+    rest: Parser<'m, [u8]>,
+    /// How many are left of each section.
+    left: [u16; 3],
+}
+
+impl<'m> Records<'m> {
+    /// The section of the next record.
+    fn section(&mut self) -> Option<Section> {
+        for (left, section) in self.left.iter_mut().zip([Section::Answer, Section::Authority, Section::Additional]) {
+            if *left > 0 {
+                *left -= 1;
+                return Some(section);
+            }
+        }
+        None
+    }
+
+    /// The next record: `Some(None)` for one that is left out. `None`: there is none, or its frame is broken.
+    #[inline(never)]
+    fn read(&mut self) -> Option<Option<Record<'m>>> {
+        let name = name::read(&mut self.rest)?;
+        let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
+        let class = self.rest.parse_u16_be().ok()?;
+        let ttl = self.rest.parse_u32_be().ok()?;
+        let length = self.rest.parse_u16_be().ok()?;
+        let mut bytes = self.rest.parse_parser(length.into()).ok()?;
+        if Class::from_int(class & !TOP_BIT) != Class::IN {
+            return Some(None);
+        }
+        let data = Data::read(rtype, &mut bytes);
+        Some(data.map(|data| Record { name, flush: class & TOP_BIT != 0, ttl, data }))
+    }
+}
+
+impl<'m> Iterator for Records<'m> {
+    type Item = (Section, Record<'m>);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(Section, Record<'m>)> {
+        loop {
+            let section = self.section()?;
+            match self.read() {
+                Some(Some(record)) => return Some((section, record)),
+                Some(None) => {}
+                None => {
+                    self.left = [0; 3];
+                    return None;
+                }
+            }
+        }
     }
 }
 
@@ -108,14 +204,17 @@ pub(super) struct Mark {
 /// Nothing is written of what does not fit.
 pub(super) struct Writer<'b> {
     target: StaticCompressor<SliceComposer<'b>>,
+    /// See [`Body::compress`].
+    compress: bool,
 }
 
 impl<'b> Writer<'b> {
     /// A query. `None` when the buffer is shorter than a header, 12 bytes.
+    #[inline(never)]
     pub(super) fn query(buffer: &'b mut [u8]) -> Option<Self> {
         let mut target = StaticCompressor::new(SliceComposer::new(buffer));
         target.append_slice(HeaderSection::new().as_slice()).ok()?;
-        Some(Self { target })
+        Some(Self { target, compress: true })
     }
 
     /// A response: QR and AA are set (RFC 6762 sections 18.2 and 18.4). The id is 0 but in a reply to a legacy query.
@@ -132,11 +231,17 @@ impl<'b> Writer<'b> {
         HeaderSection::for_message_slice_mut(self.target.as_slice_mut())
     }
 
+    /// From now on, names in data are compressed only as in unicast DNS.
+    pub(super) fn compress_as_unicast(&mut self) {
+        self.compress = false;
+    }
+
     pub(super) fn set_truncated(&mut self) {
         self.header().header_mut().set_tc(true);
     }
 
     /// Whether it says anything.
+    #[inline(never)]
     pub(super) fn is_empty(&mut self) -> bool {
         let counts = self.header().counts();
         (counts.qdcount(), counts.ancount(), counts.nscount(), counts.arcount()) == (0, 0, 0, 0)
@@ -164,7 +269,7 @@ impl<'b> Writer<'b> {
 
     /// Whether it asks that already.
     pub(super) fn asks(&self, question: &Question<'_>) -> bool {
-        let same = |other: Question<'_>| other.rtype == question.rtype && other.name.name_eq(&question.name);
+        let same = |other: Question<'_>| other.rtype == question.rtype && name::is_same(&other.name, &question.name);
         Incoming::read(self.target.as_slice()).is_some_and(|message| message.questions().any(same))
     }
 
@@ -183,10 +288,12 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds a record. `false`: it does not fit.
+    #[inline(never)]
     pub(super) fn record(&mut self, section: Section, record: &Record<'_>) -> bool {
         let class = Class::from_int(Class::IN.to_int() | if record.flush { TOP_BIT } else { 0 });
+        let data = Body { data: &record.data, compress: self.compress };
         let before = self.len();
-        let written = (record.name, class, record.ttl, record.data).compose_record(&mut self.target);
+        let written = (record.name, class, record.ttl, data).compose_record(&mut self.target);
         let counts = self.header().counts_mut();
         let counted = written.is_ok()
             && match section {

@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 use core::net::IpAddr;
 
+use domain::base::Rtype;
 use domain::base::message::Section;
-use domain::base::{Rtype, ToName as _};
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
@@ -23,6 +23,11 @@ const RECORD_HEAD: usize = 10;
 /// A compressed name.
 const POINTER: usize = 2;
 
+#[inline(never)]
+fn is_less(a: &IpAddr, b: &IpAddr) -> bool {
+    a < b
+}
+
 impl Own<'_> {
     fn has_probe_due(&self, cx: &Context<'_>, owner: Owner) -> bool {
         self.claim(owner)
@@ -34,11 +39,21 @@ impl Own<'_> {
         if self.about(owner).is_some() {
             return [Kind::Txt, Kind::Srv].into_iter().collect();
         }
-        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> =
-            self.addresses(network, owner).map(|(number, address)| (address, number)).collect();
-        // IPv4 first, each by its bytes: as the records are ordered.
-        sorted.sort_unstable();
-        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
+        let mut kinds = Vec::new();
+        let mut last = None;
+        loop {
+            // IPv4 first, each by its bytes, as the records are ordered: the least of those that are left.
+            let mut next: Option<(IpAddr, u8)> = None;
+            for (number, address) in self.addresses(network, owner) {
+                let is_left = last.is_none_or(|last| is_less(&last, &address));
+                if is_left && next.is_none_or(|(least, _)| is_less(&address, &least)) {
+                    next = Some((address, number));
+                }
+            }
+            let Some((address, number)) = next else { return kinds };
+            let _ = kinds.push(Kind::Address(number)); // there are no more
+            last = Some(address);
+        }
     }
 
     /// Bytes that a question for its name and its proposed records take, at the most.
@@ -58,11 +73,12 @@ impl Own<'_> {
     /// probe for other names.
     fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Option<Ordering> {
         let name = self.name(network, owner, NameOf::Own)?;
+        let name = by_ref(&name);
         let theirs = || {
             let proposed = query
                 .message
                 .records()
-                .filter(|(section, record)| *section == Section::Authority && record.name.name_eq(&name));
+                .filter(|(section, record)| *section == Section::Authority && name::is_same(&record.name, &name));
             proposed.map(|(_, record)| record.data)
         };
         theirs().next()?;

@@ -3,7 +3,8 @@
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
-use super::name::{NameRef, from_wire};
+use super::clock::earliest;
+use super::name::{self, NameRef, from_wire};
 use super::pool::Pool;
 use super::random::Random;
 use super::{MdnsError, QuestionId};
@@ -19,6 +20,7 @@ const FOLLOW_BIT: u16 = 0x8000;
 
 /// The time between a query and the next, after so many: 1, 2, 4 seconds and so on, up to an hour (M-43). None before the
 /// first.
+#[inline(never)]
 pub(super) fn interval(sent: u8) -> Duration {
     match sent.checked_sub(1) {
         None => Duration::from_ticks(0),
@@ -125,7 +127,7 @@ impl<'d> Questions<'d> {
     ) -> Result<QuestionId, MdnsError> {
         let first = self.first_time(now, random);
         let mark = if follow { FOLLOW_BIT } else { 0 };
-        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name);
+        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && name::eq(bytes, name);
         if let Some((entry, _)) = self.entries.iter_mut().find(|(entry, bytes)| same(entry, bytes)) {
             let count = if follow { &mut entry.followers } else { &mut entry.users };
             *count = count.checked_add(1).ok_or(MdnsError::Full)?;
@@ -179,16 +181,21 @@ impl<'d> Questions<'d> {
 
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.entries.iter().filter(|(entry, _)| !entry.rests()).map(|(entry, _)| entry.next).min()
+        let mut next = None;
+        for (entry, _) in self.entries.iter() {
+            next = earliest(next, (!entry.rests()).then_some(entry.next));
+        }
+        next
     }
 
     /// Whether somebody asks for records of that name and type; and whether for what they lead to too.
+    #[inline(never)]
     pub(super) fn interest(&self, name: &[u8], rtype: Rtype) -> (bool, bool) {
         let mut interest = (false, false);
         for (entry, bytes) in self.entries.iter() {
             // An NSEC record may be the answer to any of them.
             let fits = entry.rtype == rtype || entry.rtype == Rtype::ANY || rtype == Rtype::NSEC;
-            if fits && bytes.eq_ignore_ascii_case(name) {
+            if fits && name::eq(bytes, name) {
                 interest = (true, interest.1 || entry.followers > 0);
             }
         }
@@ -196,8 +203,9 @@ impl<'d> Questions<'d> {
     }
 
     /// Whether there is exactly that question.
+    #[inline(never)]
     pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
-        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name))
     }
 
     /// A delay as before the first query.
@@ -226,7 +234,7 @@ impl<'d> Questions<'d> {
     /// The question of that name and type.
     pub(super) fn find(&mut self, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
         let mut entries = self.entries.iter_mut();
-        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name));
+        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name));
         found.map(|(entry, _)| entry)
     }
 }

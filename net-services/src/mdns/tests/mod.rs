@@ -43,10 +43,17 @@ fn esp32(seed: u64) -> Device {
 fn esp32_with_web(seed: u64) -> Device {
     let mut device = esp32(seed);
     device.engine.publish(device.now, &WEB).unwrap();
-    device.run(5000);
+    device.run(10_000);
     events(&mut device);
     device
 }
+
+/// When a name is probed and announced, in milliseconds from the first probe (M-1, M-10).
+const START: [u64; 6] = [0, 250, 500, 750, 1760, 3780];
+/// When records that have changed are announced, in milliseconds.
+const ANNOUNCED: [u64; 3] = [0, 1010, 3030];
+/// When goodbyes are sent, in milliseconds.
+const GOODBYES: [u64; 2] = [0, 1010];
 
 /// What has happened since it was asked last.
 fn events(device: &mut Device) -> Vec<Event> {

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use domain::base::Rtype;
 use net_core::time::Duration;
 
-use super::{WEB, assert_uniform, esp32_with_web};
+use super::{START, WEB, assert_uniform, esp32_with_web};
 use crate::mdns::testing::{Compose, Device, PEER, Put, Sent};
 use crate::mdns::{Destination, PORT, Service};
 
@@ -134,7 +134,7 @@ fn what_another_host_answers_is_not_answered_again() {
     let types = Compose::response().answer("_services._dns-sd._udp.local", 4500, &Put::Ptr(TYPE));
     device.hear(&types);
     let announced: Vec<_> = device.run(5000).iter().flat_map(|sent| sent.read().answers()).collect();
-    assert_eq!(announced.iter().filter(|text| text.starts_with("_services")).count(), 2);
+    assert_eq!(announced.iter().filter(|text| text.starts_with("_services")).count(), 3);
 }
 
 /// M-20: a record is multicast once in a second at the most; who asks in between gets it when that is over.
@@ -304,7 +304,7 @@ fn nothing_happens_after_49_days() {
     let sent = device.run(5000);
     let start = sent[0].at;
     let times: Vec<_> = sent.iter().map(|sent| (sent.at - start).as_millis()).collect();
-    assert_eq!(times, [0, 250, 500, 750, 1750]);
+    assert_eq!(times, START);
     assert_eq!(device.hear(&Compose::query().ask("esp32.local", Rtype::A)).len(), 1);
     device.now += Duration::from_millis((1 << 32) - 500);
     assert!(device.hear(&Compose::query().ask("esp32.local", Rtype::A)).len() == 1);

@@ -205,6 +205,9 @@ impl<'d> Browser<'d> {
         about.set_interest(wanted, follow);
         about.set_source(source);
         self.cache.push(name, &record.data, about);
+        if let Some(entry) = self.questions.find(name, rtype) {
+            entry.has_news();
+        }
         if let Some(added) = self.cache.last() {
             self.cache.follow(cx.now, &added);
         }

@@ -34,8 +34,15 @@ enum State {
     Waiting,
     /// It does so no longer than it must.
     Hurrying,
+    /// The same, for a second time: the answer may have been lost.
+    Again,
     /// It has its answer: nothing is asked until that ends.
     Resting,
+}
+
+/// The time that passes at least between two queries, where there is reason to hurry.
+fn shortened(sent: u8) -> Duration {
+    (interval(sent) / HURRY).max(Duration::from_secs(1))
 }
 
 /// A question: what is known of it beside its name.
@@ -68,8 +75,11 @@ impl Entry {
     /// It has been asked, by this device or by another.
     pub(super) fn asked(&mut self, now: Instant) {
         self.sent = self.sent.saturating_add(1);
-        self.next = now.saturating_add(interval(self.sent));
-        self.state = State::Waiting;
+        let (state, wait) = match self.state {
+            State::Hurrying => (State::Again, shortened(self.sent)),
+            _ => (State::Waiting, interval(self.sent)),
+        };
+        (self.state, self.next) = (state, now.saturating_add(wait));
     }
 
     fn rests(&self) -> bool {
@@ -85,11 +95,18 @@ impl Entry {
     /// within a second.
     pub(super) fn hurry(&mut self, now: Instant, delay: Duration) {
         if self.state == State::Waiting && self.sent > 0 {
+            let last = self.next.checked_sub(interval(self.sent)).unwrap_or(Instant::MIN);
+            let first = last.saturating_add(shortened(self.sent));
             self.state = State::Hurrying;
-            let interval = interval(self.sent);
-            let last = self.next.checked_sub(interval).unwrap_or(Instant::MIN);
-            let first = last.saturating_add((interval / HURRY).max(Duration::from_secs(1)));
             self.next = self.next.min(now.saturating_add(delay).max(first));
+        }
+    }
+
+    /// There is an answer that was not known before: there is no need to hurry any more.
+    pub(super) fn has_news(&mut self) {
+        if self.state == State::Again {
+            let last = self.next.checked_sub(shortened(self.sent)).unwrap_or(Instant::MIN);
+            (self.state, self.next) = (State::Waiting, last.saturating_add(interval(self.sent)));
         }
     }
 

@@ -174,8 +174,11 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
-            known.change(|about| about.set_source(source));
-            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
+            let is_news = known.change(|about| {
+                about.set_source(source);
+                about.renew(now, cx.random, record.ttl, record.flush)
+            });
+            if is_news {
                 self.cache.changed();
             }
         } else {

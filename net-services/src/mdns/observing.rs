@@ -24,10 +24,10 @@ impl Browser<'_> {
             return;
         }
         self.tidy(cx);
-        self.cache.iter().for_each(|record| record.change(|about| about.set_heard(false)));
+        self.cache.iter().for_each(|record| record.set_heard(false));
         for (_, known) in query.message.records().filter(|(section, _)| *section == Section::Answer) {
             if let Some(record) = self.cache.find(name::copy(&known.name).as_slice(), &known.data) {
-                record.change(|about| about.set_heard(true));
+                record.set_heard(true);
             }
         }
         for question in query.message.questions().filter(|question| !question.unicast) {
@@ -55,7 +55,7 @@ impl Browser<'_> {
         });
         if answers.all(|(_, known)| known_here(&known)) {
             soon.into_iter().for_each(|entry| entry.asked(now));
-            refreshes().for_each(|record| record.change(|about| about.refreshed(now, cx.random)));
+            refreshes().for_each(|record| record.refreshed(now, cx.random));
             cx.stats.questions_spared = cx.stats.questions_spared.wrapping_add(1);
         }
     }

@@ -90,6 +90,11 @@ impl Query<'_> {
     }
 }
 
+/// The browser's view of what this device publishes.
+fn own(responder: &Responder<'_>, network: &Network) -> impl Fn(&[u8], Rtype, &mut dyn FnMut(&Data<'_>)) {
+    move |name, rtype, visitor| responder.visit(network, name, rtype, visitor)
+}
+
 /// Responder and browser on one interface: given the time and what is received, tells what is to be sent and when to
 /// look again.
 ///
@@ -178,7 +183,8 @@ impl<'d> Engine<'d> {
             }
             let query = Query { message, from: arrival.from, multicast: arrival.is_multicast(), on_link };
             if !query.is_legacy() {
-                browser.observe_query(&mut context, &query);
+                let own = own(responder, context.network);
+                browser.observe_query(&mut context, &own, &query);
             }
             responder.handle_query(&mut context, &query)?
         };
@@ -226,10 +232,7 @@ impl<'d> Engine<'d> {
         let transmit = match responder.poll_transmit(&mut context, buffer) {
             Some(transmit) => transmit,
             None => {
-                let (responder, network) = (&*responder, context.network);
-                let own = |name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)| {
-                    responder.visit(network, name, rtype, visitor);
-                };
+                let own = own(responder, context.network);
                 let length = browser.poll_transmit(&mut context, &own, buffer)?;
                 Transmit { to: Destination::Multicast, length }
             }

@@ -7,48 +7,68 @@ use domain::base::Rtype;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 
-use super::browser::Browser;
+use super::browser::{Browser, Own};
+use super::cache::is_shared;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
 use super::network::canonical;
+use super::questions::Questions;
 
 impl Browser<'_> {
     /// Looks at a query of another host.
-    pub(super) fn observe_query(&mut self, cx: &mut Context<'_>, query: &Query<'_>) {
-        // Only the answers to multicast are heard by all. Of a truncated query not all known answers are here. And what
-        // this device itself has sent may come back to it.
+    pub(super) fn observe_query(&mut self, cx: &mut Context<'_>, own: &Own<'_>, query: &Query<'_>) {
+        // Only the answers to multicast are heard by all. And what this device itself has sent may come back to it.
         let from = canonical(query.from.ip());
-        let own = cx.network.has(from);
-        if !self.active || !query.multicast || query.message.is_truncated() || own {
+        let from_here = cx.network.has(from);
+        if !self.active || !query.multicast || from_here {
             return;
         }
         self.tidy(cx);
         self.cache.iter().for_each(|record| record.set_heard(false));
+        for question in query.message.questions().filter(|question| !question.unicast) {
+            self.spare(cx, own, query, &question);
+        }
         for (_, known) in query.message.records().filter(|(section, _)| *section == Section::Answer) {
-            if let Some(record) = self.cache.find(name::copy(&known.name).as_slice(), &known.data) {
-                record.set_heard(true);
+            self.compare(cx, own, &known);
+        }
+        // Of a truncated query not all known answers are here.
+        if !query.message.is_truncated() {
+            for question in query.message.questions().filter(|question| !question.unicast) {
+                self.suspect(cx, &question, from);
             }
         }
-        for question in query.message.questions().filter(|question| !question.unicast) {
-            self.spare(cx, query, &question);
-            self.suspect(cx, &question, from);
+    }
+
+    /// Another host knows an answer. It must not be taken from there (RFC 6762 section 7.1); but if this device does not know
+    /// it, it asks soon. So what was lost is found before long, and what is spared for the first message of a long list
+    /// is asked after all if the rest shows something new.
+    fn compare(&mut self, cx: &mut Context<'_>, own: &Own<'_>, known: &Record<'_>) {
+        let owner = name::copy(&known.name);
+        if let Some(record) = self.cache.find(owner.as_slice(), &known.data) {
+            record.set_heard(true);
+        } else if is_shared(&known.name, known.data.rtype())
+            && let Some(entry) = self.questions.find(owner.as_slice(), known.data.rtype())
+            && !is_own(own, known)
+        {
+            entry.hurry(cx.now, Questions::delay(cx.random));
         }
     }
 
     /// What this device was about to ask has been asked, if it would not have listed less as known (M-19).
-    fn spare(&mut self, cx: &mut Context<'_>, query: &Query<'_>, question: &Question<'_>) {
+    fn spare(&mut self, cx: &mut Context<'_>, own: &Own<'_>, query: &Query<'_>, question: &Question<'_>) {
         let (now, rtype) = (cx.now, question.rtype);
         let owner = name::copy(&question.name);
         let name = owner.as_slice();
         let Self { questions, cache, .. } = self;
         let refreshes = || cache.iter().filter(|record| record.is(name, rtype) && record.about().may_refresh(now));
-        let soon = questions.soon(now, name, rtype);
+        let soon = questions.find(name, rtype).filter(|entry| entry.is_soon(now));
         if soon.is_none() && refreshes().next().is_none() {
             return;
         }
         let known_here = |known: &Record<'_>| {
-            cache.find(name, &known.data).is_some_and(|record| record.about().is_known_answer(now))
+            let cached = cache.find(name, &known.data).is_some_and(|record| record.about().is_known_answer(now));
+            cached || is_own(own, known)
         };
         let mut answers = query.message.records().filter(|(section, known)| {
             *section == Section::Answer && known.data.rtype() == rtype && name::is_same(&known.name, &question.name)
@@ -80,4 +100,11 @@ impl Browser<'_> {
             }
         }
     }
+}
+
+/// Whether it is a record of this device.
+fn is_own(own: &Own<'_>, record: &Record<'_>) -> bool {
+    let mut is = false;
+    own(name::copy(&record.name).as_slice(), record.data.rtype(), &mut |data| is |= data.is_same(&record.data));
+    is
 }

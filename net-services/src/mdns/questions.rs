@@ -13,6 +13,8 @@ use super::{MdnsError, QuestionId};
 const FIRST: (u32, u32) = (20, 120);
 /// The longest interval between two queries.
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// The part of an interval that passes at least before a question is asked sooner.
+const HURRY: u32 = 16;
 /// In a [`QuestionId`]: this user wants what the answers lead to as well.
 const FOLLOW_BIT: u16 = 0x8000;
 
@@ -26,6 +28,16 @@ pub(super) fn interval(sent: u8) -> Duration {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It waits for its time.
+    Waiting,
+    /// It does so no longer than it must.
+    Hurrying,
+    /// It has its answer: nothing is asked until that ends.
+    Resting,
+}
+
 /// A question: what is known of it beside its name.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -35,8 +47,7 @@ pub(super) struct Entry {
     number: u16,
     /// How often it has been asked.
     pub(super) sent: u8,
-    /// It has its answer: nothing is asked until that ends.
-    resting: bool,
+    state: State,
     /// How many ask only this.
     users: u8,
     /// How many want what the answers lead to as well.
@@ -45,28 +56,45 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        !self.resting && self.next <= now
+        !self.rests() && self.next <= now
     }
 
     /// It would be asked soon: in the last quarter of its interval, or for the first time.
-    fn is_soon(&self, now: Instant) -> bool {
+    pub(super) fn is_soon(&self, now: Instant) -> bool {
         // The time before the first query is short: that is soon, all of it.
-        !self.resting && (self.sent == 0 || self.next <= now.saturating_add(interval(self.sent) / 4))
+        !self.rests() && (self.sent == 0 || self.next <= now.saturating_add(interval(self.sent) / 4))
     }
 
     /// It has been asked, by this device or by another.
     pub(super) fn asked(&mut self, now: Instant) {
         self.sent = self.sent.saturating_add(1);
         self.next = now.saturating_add(interval(self.sent));
+        self.state = State::Waiting;
+    }
+
+    fn rests(&self) -> bool {
+        self.state == State::Resting
     }
 
     /// It has its answer.
     pub(super) fn rest(&mut self) {
-        self.resting = true;
+        self.state = State::Resting;
+    }
+
+    /// Others know answers that this device does not: it is asked sooner, but not much oftener than it would be, nor twice
+    /// within a second.
+    pub(super) fn hurry(&mut self, now: Instant, delay: Duration) {
+        if self.state == State::Waiting && self.sent > 0 {
+            self.state = State::Hurrying;
+            let interval = interval(self.sent);
+            let last = self.next.checked_sub(interval).unwrap_or(Instant::MIN);
+            let first = last.saturating_add((interval / HURRY).max(Duration::from_secs(1)));
+            self.next = self.next.min(now.saturating_add(delay).max(first));
+        }
     }
 
     fn start_over(&mut self, at: Instant) {
-        (self.next, self.sent, self.resting) = (at, 0, false);
+        (self.next, self.sent, self.state) = (at, 0, State::Waiting);
     }
 }
 
@@ -104,7 +132,7 @@ impl<'d> Questions<'d> {
             let count = if follow { &mut entry.followers } else { &mut entry.users };
             *count = count.checked_add(1).ok_or(MdnsError::Full)?;
             // Who asks now does not wait for an interval that has grown long; but nothing is asked twice in a second.
-            if entry.resting || entry.sent > 1 {
+            if entry.rests() || entry.sent > 1 {
                 entry.start_over(first);
             }
             return Ok(QuestionId(entry.number | mark));
@@ -120,7 +148,7 @@ impl<'d> Questions<'d> {
         }
         let (users, followers) = if follow { (0, 1) } else { (1, 0) };
         let number = self.numbers;
-        let entry = Entry { next: first, rtype, number, sent: 0, resting: false, users, followers };
+        let entry = Entry { next: first, rtype, number, sent: 0, state: State::Waiting, users, followers };
         if self.entries.push(entry, &[name]) { Ok(QuestionId(number | mark)) } else { Err(MdnsError::Full) }
     }
 
@@ -128,9 +156,9 @@ impl<'d> Questions<'d> {
     fn first_time(&self, now: Instant, random: &mut Random) -> Instant {
         let (low, high) = (Duration::from_millis(FIRST.0.into()), Duration::from_millis(FIRST.1.into()));
         let span = now.saturating_add(low)..=now.saturating_add(high);
-        let waiting = self.entries.iter().filter(|(entry, _)| entry.sent == 0 && !entry.resting);
+        let waiting = self.entries.iter().filter(|(entry, _)| entry.sent == 0 && !entry.rests());
         let together = waiting.map(|(entry, _)| entry.next).find(|at| span.contains(at));
-        together.unwrap_or_else(|| now.saturating_add(random.millis(FIRST.0, FIRST.1)))
+        together.unwrap_or_else(|| now.saturating_add(Self::delay(random)))
     }
 
     /// One of those who ask does so no longer.
@@ -155,7 +183,7 @@ impl<'d> Questions<'d> {
     pub(super) fn next(&self) -> Option<Instant> {
         let mut next = None;
         for (entry, _) in self.entries.iter() {
-            next = earliest(next, (!entry.resting).then_some(entry.next));
+            next = earliest(next, (!entry.rests()).then_some(entry.next));
         }
         next
     }
@@ -180,28 +208,33 @@ impl<'d> Questions<'d> {
         self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name))
     }
 
+    /// A delay as before the first query.
+    pub(super) fn delay(random: &mut Random) -> Duration {
+        random.millis(FIRST.0, FIRST.1)
+    }
+
     /// Asks all as at their start.
     pub(super) fn start_over(&mut self, now: Instant, random: &mut Random) {
-        let at = now.saturating_add(random.millis(FIRST.0, FIRST.1));
+        let at = now.saturating_add(Self::delay(random));
         self.entries.iter_mut().for_each(|(entry, _)| entry.start_over(at));
     }
 
     /// Asks again what has lost its answer.
     pub(super) fn wake(&mut self, now: Instant, random: &mut Random, answered: impl Fn(&[u8], Rtype) -> bool) {
         // Others lose the same answer at the same time.
-        let delay = random.millis(FIRST.0, FIRST.1);
+        let delay = Self::delay(random);
         for (entry, name) in self.entries.iter_mut() {
-            if entry.resting && !answered(name, entry.rtype) {
-                entry.resting = false;
+            if entry.rests() && !answered(name, entry.rtype) {
+                entry.state = State::Waiting;
                 entry.next = now.saturating_add(interval(entry.sent)).saturating_add(delay);
             }
         }
     }
 
-    /// The question of that name and type, if it would be asked soon.
-    pub(super) fn soon(&mut self, now: Instant, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
+    /// The question of that name and type.
+    pub(super) fn find(&mut self, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
         let mut entries = self.entries.iter_mut();
         let found = entries.find(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name));
-        found.map(|(entry, _)| entry).filter(|entry| entry.is_soon(now))
+        found.map(|(entry, _)| entry)
     }
 }

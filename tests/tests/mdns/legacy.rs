@@ -1,4 +1,5 @@
-//! Who asks as of a DNS server (M-22, M-23).
+//! Who asks as of a DNS server (M-22, M-23): dig, and a socket that asks the group. (dig hears only whom it has asked, so not
+//! who answers for a group.)
 
 use lunet_tests::have;
 
@@ -40,6 +41,42 @@ fn dig_is_answered() {
             if place == Place::Device {
                 assert_eq!(dig(address, &["+short", "-x", address]), "ours.local.\n");
             }
+        }
+        publish.stop();
+    });
+}
+
+/// A question to the group from a port of its own: the answer comes to that, with id and question repeated, a TTL of at most
+/// 10 s, and no cache-flush bit.
+#[test]
+fn a_simple_resolver_is_answered() {
+    everywhere(|lan, place, versions| {
+        let computer = &lan.computers[0];
+        let ours = Ours::new(lan, place);
+        let publish = ours.publish(&["--host", "ours"]);
+        let link = computer.ip("-o link show dev lan0");
+        let index = link.split(':').next().unwrap();
+        if versions.has_v4() {
+            computer.ip("route add 224.0.0.0/4 dev lan0");
+        }
+        for address in &publish.addresses {
+            let (own, group, kind) = match address.contains(':') {
+                true => ("[::]:0", format!("[ff02::fb%{index}]:5353"), 28),
+                false => ("0.0.0.0:0", "224.0.0.251:5353".to_owned(), 1),
+            };
+            let question = [&b"\x04ours\x05local\0\0"[..], &[kind, 0, 1]].concat();
+            let socket = computer.udp(own);
+            let query = [&b"\x12\x34\0\0\0\x01\0\0\0\0\0\0"[..], &question].concat();
+            socket.send_to(&query, &*group).unwrap();
+            let mut buffer = [0; 1500];
+            let (n, from) = socket.recv_from(&mut buffer).unwrap();
+            let (head, answer) = buffer[..n].split_at(query.len());
+            assert_eq!(from.port(), 5353);
+            assert_eq!(head[..6], *b"\x12\x34\x84\0\0\x01", "the same id, a response, one question");
+            assert_eq!(head[12..], question);
+            assert_eq!(answer[..5], [0xc0, 12, 0, kind, 0], "{answer:?}");
+            assert_eq!(answer[5], 1, "the class, without more");
+            assert!(answer[6..10] <= [0, 0, 0, 10][..], "{answer:?}");
         }
         publish.stop();
     });

@@ -14,6 +14,7 @@ use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
 use super::name::{self, NameBuf, NameRef};
+use super::network::canonical;
 use super::pool::Pool;
 use super::questions::{self, Questions};
 use super::{MdnsError, QuestionId};
@@ -146,11 +147,11 @@ impl<'d> Browser<'d> {
         }
         self.tidy(cx);
         for rank in 0..RANKS {
-            for (section, record) in message.records() {
+            for (section, mut record) in message.records() {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
-                    let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record }, source.to_canonical());
+                    record.flush &= !is_shared(&record.name, record.data.rtype());
+                    self.take(cx, &record, canonical(source));
                 }
             }
         }

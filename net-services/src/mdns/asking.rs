@@ -67,7 +67,7 @@ impl Browser<'_> {
             if !write(now, cx.stats, &self.cache, writer, record.name, record.about().rtype, false) {
                 return false;
             }
-            record.change(|about| about.refreshed(now, cx.random));
+            record.refreshed(now, cx.random);
         }
         true
     }
@@ -113,7 +113,7 @@ impl Browser<'_> {
                     writer.record(Section::Answer, &Record { name, flush: false, ttl: OWN_TTL, data: *data });
                     // It may have come back to this device.
                     let known = self.cache.find(owner.as_slice(), data);
-                    known.into_iter().for_each(|record| record.change(|about| about.set_listed(false)));
+                    known.into_iter().for_each(|record| record.set_listed(false));
                 }
             });
         }
@@ -134,7 +134,7 @@ impl Browser<'_> {
                 }
             }
             // Written; or no longer known, or too large for any message.
-            record.change(|about| about.set_listed(false));
+            record.set_listed(false);
         }
     }
 }
@@ -166,7 +166,7 @@ fn write(
     }
     stats.questions = stats.questions.wrapping_add(1);
     for record in cache.iter().filter(|record| record.is(name, rtype) && record.about().is_known_answer(now)) {
-        record.change(|about| about.set_listed(true));
+        record.set_listed(true);
     }
     true
 }

@@ -14,6 +14,7 @@ use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
 use super::name::{self, NameBuf, NameRef};
+use super::network::canonical;
 use super::pool::Pool;
 use super::questions::{self, Questions};
 use super::{MdnsError, QuestionId};
@@ -146,11 +147,11 @@ impl<'d> Browser<'d> {
         }
         self.tidy(cx);
         for rank in 0..RANKS {
-            for (section, record) in message.records() {
+            for (section, mut record) in message.records() {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
-                    let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record }, source.to_canonical());
+                    record.flush &= !is_shared(&record.name, record.data.rtype());
+                    self.take(cx, &record, canonical(source));
                 }
             }
         }
@@ -174,8 +175,11 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
-            known.change(|about| about.set_source(source));
-            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
+            let is_news = known.change(|about| {
+                about.set_source(source);
+                about.renew(now, cx.random, record.ttl, record.flush)
+            });
+            if is_news {
                 self.cache.changed();
             }
         } else {

@@ -9,7 +9,8 @@ use net_core::time::{Duration, Instant};
 use super::cached::{About, GRACE};
 use super::data::{Data, Types};
 use super::name::{self, NameBuf, NameRef, from_wire};
-use super::pool::Pool;
+use super::pool::{Items, Pool};
+use super::random::Random;
 
 /// What is known of a record beside its bytes: its name and its data, both uncompressed.
 pub(super) type Entry = Cell<About>;
@@ -40,6 +41,26 @@ impl<'c> Cached<'c> {
         let result = change(&mut about);
         self.entry.set(about);
         result
+    }
+
+    #[inline(never)]
+    pub(super) fn set_listed(&self, on: bool) {
+        self.change(|about| about.set_listed(on));
+    }
+
+    #[inline(never)]
+    pub(super) fn set_heard(&self, on: bool) {
+        self.change(|about| about.set_heard(on));
+    }
+
+    #[inline(never)]
+    pub(super) fn set_interest(&self, wanted: bool, follow: bool) {
+        self.change(|about| about.set_interest(wanted, follow));
+    }
+
+    #[inline(never)]
+    pub(super) fn refreshed(&self, now: Instant, random: &mut Random) {
+        self.change(|about| about.refreshed(now, random));
     }
 
     #[inline(never)]
@@ -85,6 +106,18 @@ impl<'c> Cached<'c> {
     }
 }
 
+/// The records of a cache.
+pub(super) struct Records<'c>(Items<'c, Entry>);
+
+impl<'c> Iterator for Records<'c> {
+    type Item = Cached<'c>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Cached<'c>> {
+        self.0.next().map(Cached::new)
+    }
+}
+
 /// Records that others have told.
 pub(super) struct Cache<'d> {
     records: Pool<'d, Entry>,
@@ -96,8 +129,8 @@ impl<'d> Cache<'d> {
         Self { records, generation: Cell::new(0) }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Cached<'_>> {
-        self.records.iter().map(Cached::new)
+    pub(super) fn iter(&self) -> Records<'_> {
+        Records(self.records.iter())
     }
 
     #[inline(never)]

@@ -4,8 +4,7 @@ use core::cmp::Ordering;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use domain::base::Rtype;
-use domain::base::rdata::{ComposeRecordData, RecordData};
-use domain::base::wire::Composer;
+use domain::base::rdata::RecordData;
 use domain::dep::octseq::Parser;
 
 use super::name::{self, NameBuf, NameRef};
@@ -106,45 +105,6 @@ fn check_strings(bytes: &[u8]) -> Option<&[u8]> {
     }
     // Data without any string breaks the format, but is seen; it means the same as one empty string.
     Some(if bytes.is_empty() { &[0] } else { bytes })
-}
-
-/// Data to be written.
-pub(super) struct Body<'d> {
-    pub(super) data: &'d Data<'d>,
-    /// Names are compressed in SRV and NSEC too, where unicast DNS must not (RFC 6762 section 18.14).
-    pub(super) compress: bool,
-}
-
-impl RecordData for Body<'_> {
-    fn rtype(&self) -> Rtype {
-        self.data.rtype()
-    }
-}
-
-impl ComposeRecordData for Body<'_> {
-    fn rdlen(&self, _: bool) -> Option<u16> {
-        None
-    }
-
-    fn compose_rdata<Target: Composer + ?Sized>(&self, target: &mut Target) -> Result<(), Target::AppendError> {
-        let mut scratch = NameBuf::new();
-        let flat = self.data.flat(&mut scratch);
-        let [head, name, tail] = flat.parts();
-        target.append_slice(head)?;
-        if !name.is_empty() && (self.compress || matches!(self.data, Data::Ptr(_))) {
-            target.append_compressed_name(&name::from_wire(name))?;
-        } else {
-            target.append_slice(name)?;
-        }
-        target.append_slice(tail)
-    }
-
-    fn compose_canonical_rdata<Target: Composer + ?Sized>(
-        &self,
-        target: &mut Target,
-    ) -> Result<(), Target::AppendError> {
-        self.compose_rdata(target)
-    }
 }
 
 /// Data in the form in which it is kept and compared: uncompressed. In up to three pieces, one behind another.

@@ -49,7 +49,7 @@ impl Cache<'_> {
         for record in self.iter() {
             let about = record.about();
             if !about.is_lead() && lead.leads_to(record.name, about.rtype) {
-                record.change(|about| about.set_interest(true, true));
+                record.set_interest(true, true);
                 found(&record);
             }
         }
@@ -60,7 +60,7 @@ impl Cache<'_> {
     pub(super) fn review(&self, now: Instant, questions: &Questions<'_>) {
         for record in self.iter() {
             let (wanted, follow) = questions.interest(record.name, record.about().rtype);
-            record.change(|about| about.set_interest(wanted, follow));
+            record.set_interest(wanted, follow);
         }
         for rtype in [Rtype::PTR, Rtype::SRV] {
             for lead in self.iter().filter(|lead| lead.about().rtype == rtype && lead.about().is_lead()) {

@@ -302,6 +302,7 @@ fn last_labels<'n>(name: &'n NameRef<'_>) -> [&'n [u8]; 2] {
 }
 
 /// Whether the name is below `local`, or `local` itself.
+#[inline(never)]
 pub(super) fn is_local(name: &NameRef<'_>) -> bool {
     let [last, _] = last_labels(name);
     eq(last, LOCAL)

@@ -25,7 +25,7 @@ impl Browser<'_> {
             return;
         }
         self.tidy(cx);
-        self.cache.iter().for_each(|record| record.change(|about| about.set_heard(false)));
+        self.cache.iter().for_each(|record| record.set_heard(false));
         for question in query.message.questions().filter(|question| !question.unicast) {
             self.spare(cx, own, query, &question);
         }
@@ -46,7 +46,7 @@ impl Browser<'_> {
     fn compare(&mut self, cx: &mut Context<'_>, own: &Own<'_>, known: &Record<'_>) {
         let owner = name::copy(&known.name);
         if let Some(record) = self.cache.find(owner.as_slice(), &known.data) {
-            record.change(|about| about.set_heard(true));
+            record.set_heard(true);
         } else if is_shared(&known.name, known.data.rtype())
             && let Some(entry) = self.questions.find(owner.as_slice(), known.data.rtype())
             && !is_own(own, known)
@@ -75,7 +75,7 @@ impl Browser<'_> {
         });
         if answers.all(|(_, known)| known_here(&known)) {
             soon.into_iter().for_each(|entry| entry.asked(now));
-            refreshes().for_each(|record| record.change(|about| about.refreshed(now, cx.random)));
+            refreshes().for_each(|record| record.refreshed(now, cx.random));
             cx.stats.questions_spared = cx.stats.questions_spared.wrapping_add(1);
         }
     }

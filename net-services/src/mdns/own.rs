@@ -16,14 +16,11 @@ use super::network::Network;
 use super::numbered::{self, Style};
 use super::pool::Pool;
 
-/// This device as a host.
+/// This device as a host: an entry, whose bytes are the base of its name. That is empty if it has no name.
 #[derive(Debug)]
 pub(super) struct Host {
-    /// Its name without the number; empty if it has none.
     pub(super) base: Label,
-    pub(super) number: u16,
-    pub(super) claim: Claim,
-    pub(super) marks: Marks,
+    pub(super) entry: Entry,
 }
 
 /// A service or a delegated host.
@@ -69,6 +66,11 @@ impl<'a> Parts<'a> {
 }
 
 impl Entry {
+    pub(super) fn new(id: u16, base: &str, number: u16, service: Option<About>) -> Self {
+        let (claim, marks) = (Claim::new(), Marks::new());
+        Self { claim, marks, id, number, base_length: base.len() as u8, service }
+    }
+
     fn base<'a>(&self, bytes: &'a [u8]) -> &'a str {
         let base = bytes.get(..usize::from(self.base_length)).unwrap_or_default();
         core::str::from_utf8(base).unwrap_or_default()
@@ -163,7 +165,7 @@ pub(super) struct Own<'d> {
 
 impl<'d> Own<'d> {
     pub(super) fn new(entries: Pool<'d, Entry>, reverse: bool) -> Self {
-        let host = Host { base: Label::new(), number: 1, claim: Claim::new(), marks: Marks::new() };
+        let host = Host { base: Label::new(), entry: Entry::new(0, "", 1, None) };
         Self { reverse, host, entries }
     }
 
@@ -173,52 +175,47 @@ impl<'d> Own<'d> {
         (0..self.entries.len() + 1).map(Owner::at)
     }
 
+    /// What is known of it, and its bytes.
+    #[inline(never)]
+    fn entry(&self, owner: Owner) -> Option<(&Entry, &[u8])> {
+        match owner {
+            Owner::Host => Some((&self.host.entry, self.host.base.as_bytes())),
+            Owner::Entry(index) => self.entries.get(index),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn entry_mut(&mut self, owner: Owner) -> Option<&mut Entry> {
+        match owner {
+            Owner::Host => Some(&mut self.host.entry),
+            Owner::Entry(index) => self.entries.get_mut(index).map(|(entry, _)| entry),
+        }
+    }
+
     #[inline(never)]
     pub(super) fn claim(&self, owner: Owner) -> Option<&Claim> {
-        match owner {
-            Owner::Host => Some(&self.host.claim),
-            Owner::Entry(index) => self.entries.get(index).map(|(entry, _)| &entry.claim),
-        }
+        self.entry(owner).map(|(entry, _)| &entry.claim)
     }
 
     #[inline(never)]
     pub(super) fn marks(&self, owner: Owner) -> Option<&Marks> {
-        match owner {
-            Owner::Host => Some(&self.host.marks),
-            Owner::Entry(index) => self.entries.get(index).map(|(entry, _)| &entry.marks),
-        }
-    }
-
-    #[inline(never)]
-    pub(super) fn state_mut(&mut self, owner: Owner) -> Option<(&mut Claim, &mut Marks)> {
-        match owner {
-            Owner::Host => Some((&mut self.host.claim, &mut self.host.marks)),
-            Owner::Entry(index) => self.entries.get_mut(index).map(|(entry, _)| (&mut entry.claim, &mut entry.marks)),
-        }
+        self.entry(owner).map(|(entry, _)| &entry.marks)
     }
 
     #[inline(never)]
     pub(super) fn claim_mut(&mut self, owner: Owner) -> Option<&mut Claim> {
-        self.state_mut(owner).map(|(claim, _)| claim)
+        self.entry_mut(owner).map(|entry| &mut entry.claim)
     }
 
     #[inline(never)]
     pub(super) fn marks_mut(&mut self, owner: Owner) -> Option<&mut Marks> {
-        self.state_mut(owner).map(|(_, marks)| marks)
+        self.entry_mut(owner).map(|entry| &mut entry.marks)
     }
 
     /// Whether queries are answered with its records.
     #[inline(never)]
     pub(super) fn is_ours(&self, owner: Owner) -> bool {
         self.claim(owner).is_some_and(Claim::is_ours)
-    }
-
-    #[inline(never)]
-    fn entry(&self, owner: Owner) -> Option<(&Entry, &[u8])> {
-        match owner {
-            Owner::Host => None,
-            Owner::Entry(index) => self.entries.get(index),
-        }
     }
 
     #[inline(never)]
@@ -257,13 +254,9 @@ impl<'d> Own<'d> {
     /// The first label of its name.
     #[inline(never)]
     pub(super) fn label(&self, owner: Owner) -> Label {
-        match self.entry(owner) {
-            None => numbered::join(&self.host.base, self.host.number, Style::Host),
-            Some((entry, bytes)) => {
-                let style = if entry.service.is_some() { Style::Service } else { Style::Host };
-                numbered::join(entry.base(bytes), entry.number, style)
-            }
-        }
+        let Some((entry, bytes)) = self.entry(owner) else { return Label::new() };
+        let style = if entry.service.is_some() { Style::Service } else { Style::Host };
+        numbered::join(entry.base(bytes), entry.number, style)
     }
 
     /// Whether it has that name: a host if there is no `service_type`.
@@ -295,13 +288,7 @@ impl<'d> Own<'d> {
     #[inline(never)]
     pub(super) fn rename(&mut self, owner: Owner) {
         loop {
-            let number = match owner {
-                Owner::Host => &mut self.host.number,
-                Owner::Entry(index) => match self.entries.get_mut(index) {
-                    Some((entry, _)) => &mut entry.number,
-                    None => return,
-                },
-            };
+            let Some(Entry { number, .. }) = self.entry_mut(owner) else { return };
             // After 65535 names it begins again.
             *number = number.checked_add(1).unwrap_or(2);
             if !self.is_another(owner) {
@@ -313,10 +300,13 @@ impl<'d> Own<'d> {
     /// The address of that number, if it is not an earlier one again.
     #[inline(never)]
     pub(super) fn address(&self, network: &Network, owner: Owner, number: u8) -> Option<IpAddr> {
-        match self.entry(owner) {
-            None => network.address(number.into()),
+        match owner {
+            Owner::Host => network.address(number.into()),
             // The addresses of a delegated host are compared when they are given.
-            Some((entry, bytes)) => delegated(entry, bytes).nth(number.into()),
+            Owner::Entry(_) => {
+                let (entry, bytes) = self.entry(owner)?;
+                delegated(entry, bytes).nth(number.into())
+            }
         }
     }
 

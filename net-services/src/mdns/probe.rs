@@ -12,7 +12,7 @@ use super::claim::{PROBES, Phase};
 use super::data::Data;
 use super::engine::{Context, Query};
 use super::marks::Kind;
-use super::message::{Question, Record, Writer};
+use super::message::{Question, Writer};
 use super::name::{self, by_ref};
 use super::network::Network;
 use super::own::{NameOf, Names, Own, Owner};
@@ -29,6 +29,7 @@ fn is_less(a: &IpAddr, b: &IpAddr) -> bool {
 }
 
 impl Own<'_> {
+    #[inline(never)]
     fn has_probe_due(&self, cx: &Context<'_>, owner: Owner) -> bool {
         self.claim(owner)
             .is_some_and(|claim| claim.phase == Phase::Probing && claim.sent < PROBES && claim.is_due(cx.now))
@@ -113,37 +114,37 @@ impl Responder<'_> {
         let size = buffer.len();
         let mut writer = Writer::query(buffer)?;
         // All questions stand before all records: those that fit together with their records are chosen first.
-        let mut chosen = 0;
+        let mut end = 0;
         let mut length = writer.len();
-        for owner in own.owners() {
+        for (place, owner) in own.owners().enumerate() {
             if own.has_probe_due(cx, owner) {
                 length += own.probe_length(cx.network, owner);
-                if chosen > 0 && length > size {
+                if end > 0 && length > size {
                     break;
                 }
-                chosen += 1;
+                end = place + 1;
             }
         }
-        let is_chosen = |own: &Own<'_>, owner: &Owner| own.has_probe_due(cx, *owner);
-        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
-            let Some(name) = own.name(cx.network, owner, NameOf::Own) else { continue };
-            writer.question(&Question { name: by_ref(&name), rtype: Rtype::ANY, unicast: cx.config.unicast });
+        for owner in own.owners().take(end) {
+            if own.has_probe_due(cx, owner)
+                && let Some(name) = own.name(cx.network, owner, NameOf::Own)
+            {
+                writer.question(&Question { name: by_ref(&name), rtype: Rtype::ANY, unicast: cx.config.unicast });
+            }
         }
         let mut names = Names::new();
-        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
+        for owner in own.owners().take(end) {
+            if !own.has_probe_due(cx, owner) {
+                continue;
+            }
             for kind in own.proposed(cx.network, owner) {
-                if let Some(record) = own.record(cx.network, owner, kind, &mut names) {
-                    writer.record(Section::Authority, &Record { flush: false, ..record });
+                if let Some(mut record) = own.record(cx.network, owner, kind, &mut names) {
+                    record.flush = false;
+                    writer.record(Section::Authority, &record);
                 }
             }
-        }
-        let mut owners = own.owners();
-        while let Some(owner) = owners.next().filter(|_| chosen > 0) {
-            if own.has_probe_due(cx, owner) {
-                chosen -= 1;
-                if let Some(claim) = own.claim_mut(owner) {
-                    claim.has_probed(cx.now);
-                }
+            if let Some(claim) = own.claim_mut(owner) {
+                claim.has_probed(cx.now);
             }
         }
         (!writer.is_empty()).then_some(writer.len())

@@ -6,23 +6,15 @@ use core::num::NonZeroU8;
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
-use super::claim::{Claim, Extent, Phase};
+use super::claim::{Extent, Phase};
 use super::clock::LastTime;
 use super::engine::Context;
-use super::marks::Marks;
 use super::name::{self, NameBuf, by_ref};
 use super::network::octets;
 use super::numbered::{self, Style};
 use super::own::{About, Entry, Owner};
 use super::responder::Responder;
 use super::{HostId, Label, MdnsError, SUBTYPES, Service, ServiceId, txt, types};
-
-impl Entry {
-    fn new(id: u16, base: &str, number: u16, service: Option<About>) -> Self {
-        let (claim, marks) = (Claim::new(), Marks::new());
-        Self { claim, marks, id, number, base_length: base.len() as u8, service }
-    }
-}
 
 /// Addresses in the form of an [`Entry`]'s bytes.
 type AddressBytes = Vec<u8, { 17 * ADDRESSES }>;
@@ -56,8 +48,7 @@ impl Responder<'_> {
         }
         let (base, number) = numbered::split(label, Style::Host);
         let host = &mut self.own.host;
-        (host.base, host.number) = (types::label(base), number);
-        (host.claim, host.marks) = (Claim::new(), Marks::new());
+        (host.base, host.entry) = (types::label(base), Entry::new(0, base, number, None));
         self.host_renamed(Owner::Host);
         let due = self.probe_with_others(cx);
         for owner in self.own.owners() {
@@ -96,14 +87,14 @@ impl Responder<'_> {
     /// another of these.
     fn retire_host(&mut self, cx: &mut Context<'_>) {
         let host = &self.own.host;
-        if !host.claim.announced || !cx.network.is_usable() {
+        if !host.entry.claim.announced || !cx.network.is_usable() {
             return;
         }
         let Ok(addresses) = address_bytes(self.own.addresses(cx.network, Owner::Host).map(|(_, address)| address))
         else {
             return;
         };
-        let (base, number) = (host.base.clone(), host.number);
+        let (base, number) = (host.base.clone(), host.entry.number);
         let mut entry = Entry::new(0, &base, number, None);
         entry.claim.announced = true;
         entry.claim.forget = true;

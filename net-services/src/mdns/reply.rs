@@ -8,7 +8,7 @@ use net_core::time::Duration;
 
 use super::engine::{Context, Destination, Query, Transmit};
 use super::marks::{Kind, Replies};
-use super::message::{Question, Record, Writer};
+use super::message::{Question, Writer};
 use super::name::{self, NameBuf, by_ref};
 use super::own::{Names, Owner};
 use super::pending::{LEGACY, WRITTEN};
@@ -193,16 +193,14 @@ impl Responder<'_> {
         let (was_empty, mark) = (writer.is_empty(), writer.mark());
         let mut names = Names::new();
         let fits = self.own.kinds_in(owner, set).all(|kind| {
-            let record = self.own.record(cx.network, owner, kind, &mut names);
-            record.is_none_or(|record| match to {
+            let Some(mut record) = self.own.record(cx.network, owner, kind, &mut names) else { return true };
+            if to == To::Legacy {
                 // As unicast DNS has it (section 6.7).
-                To::Legacy => {
-                    writer.record(section, &Record { flush: false, ttl: record.ttl.min(LEGACY_TTL), ..record })
-                }
-                To::All | To::One => {
-                    writer.record(section, &Record { ttl: if leaves { 0 } else { record.ttl }, ..record })
-                }
-            })
+                (record.flush, record.ttl) = (false, record.ttl.min(LEGACY_TTL));
+            } else if leaves {
+                record.ttl = 0;
+            }
+            writer.record(section, &record)
         });
         if !fits {
             writer.rewind(&mark);

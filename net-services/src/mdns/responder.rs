@@ -104,7 +104,7 @@ impl<'d> Responder<'d> {
             }
         }
         for owner in self.own.owners() {
-            if let Some((claim, marks)) = self.own.state_mut(owner) {
+            if let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) {
                 claim.rest();
                 *marks = Marks::new();
             }
@@ -117,7 +117,7 @@ impl<'d> Responder<'d> {
         if !gained && !before.addresses().any(|address| lost(&address)) {
             return;
         }
-        let announced = self.own.host.claim.announced;
+        let announced = self.own.host.entry.claim.announced;
         self.former.retain(|former| lost(&former.address));
         for address in before.addresses().filter(lost) {
             if self.former.is_full() {
@@ -127,9 +127,9 @@ impl<'d> Responder<'d> {
             let _ = self.former.push(former); // room was made
         }
         // Addresses are known by their numbers, which are others now.
-        self.own.host.marks = Marks::new();
+        self.own.host.entry.marks = Marks::new();
         if self.own.is_ours(Owner::Host) {
-            self.own.host.claim.announce(Extent::All, cx.now);
+            self.own.host.entry.claim.announce(Extent::All, cx.now);
         }
         if announced {
             self.pending.send_unasked(Millis::floor(cx.now));
@@ -143,7 +143,7 @@ impl<'d> Responder<'d> {
         let misses_name = needs_host_name && self.own.host.base.is_empty();
         let can = !misses_name && !self.own.label(owner).is_empty() && cx.network.is_usable() && !self.shut_down;
         self.touch();
-        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) else { return };
         marks.remove_all();
         if can {
             claim.probe(due, cx.now);
@@ -185,7 +185,7 @@ impl<'d> Responder<'d> {
     /// Withdraws the records of a name.
     #[inline(never)]
     pub(super) fn leave(&mut self, cx: &mut Context<'_>, owner: Owner) {
-        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) else { return };
         if claim.leaves() {
             return;
         }

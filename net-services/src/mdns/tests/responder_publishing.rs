@@ -8,7 +8,7 @@ use std::vec::Vec;
 use domain::base::Rtype;
 
 use super::{START, WEB, esp32, esp32_with_web, events};
-use crate::mdns::name::{self, by_ref};
+use crate::mdns::name::by_ref;
 use crate::mdns::testing::{self, Compose, Device, Put, text_of};
 use crate::mdns::{Config, Event, HostId, MdnsError, Resources, Service, ServiceId};
 

@@ -1,6 +1,5 @@
 //! Which records answer a query, and when (RFC 6762 sections 5 to 7).
 
-use domain::base::ToName as _;
 use domain::base::message::Section;
 use net_core::time::Duration;
 
@@ -8,6 +7,7 @@ use super::clock::Millis;
 use super::engine::{Context, Query};
 use super::marks::{Kind, Replies};
 use super::message::{Incoming, Question};
+use super::name;
 use super::own::{Names, Own, Owner};
 use super::pending::{LEGACY, WRITTEN, Waiting};
 use super::reply::{RATE, Reply};
@@ -71,6 +71,7 @@ impl Responder<'_> {
     }
 
     /// Marks what answers one question.
+    #[inline(never)]
     fn find_answers(
         &mut self,
         cx: &mut Context<'_>,
@@ -79,15 +80,16 @@ impl Responder<'_> {
         is_probe: bool,
         found: &mut Found,
     ) {
+        let name = name::copy(&question.name);
         for owner in self.own.owners() {
             if !self.own.is_ours(owner) {
                 continue;
             }
-            let set = self.own.answers(cx.network, owner, &question.name, question.rtype);
+            let set = self.own.answers(cx.network, owner, name.as_slice(), question.rtype);
             if set == 0 || (is_probe && self.own.is_own_probe(cx.network, owner, query)) {
                 continue;
             }
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            for kind in self.own.kinds_in(owner, set) {
                 if is_known(&self.own, cx, owner, kind, &query.message) {
                     cx.stats.answers_spared = cx.stats.answers_spared.wrapping_add(1);
                     continue;
@@ -156,13 +158,14 @@ impl Responder<'_> {
             return None;
         }
         let question = query.message.questions().next()?;
+        let name = name::copy(&question.name);
         let mut any = false;
         for owner in self.own.owners() {
             if !self.own.is_ours(owner) {
                 continue;
             }
-            let set = self.own.answers(cx.network, owner, &question.name, question.rtype);
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            let set = self.own.answers(cx.network, owner, name.as_slice(), question.rtype);
+            for kind in self.own.kinds_in(owner, set) {
                 any = true;
                 if let Some(marks) = self.own.marks_mut(owner) {
                     marks.add(kind, LEGACY);
@@ -174,11 +177,11 @@ impl Responder<'_> {
 }
 
 /// Whether a querier has a record already: it lists it with at least half of its TTL (M-17).
+#[inline(never)]
 fn is_known(own: &Own<'_>, cx: &Context<'_>, owner: Owner, kind: Kind, query: &Incoming<'_>) -> bool {
     let mut names = Names::new();
     let Some(ours) = own.record(cx.network, owner, kind, &mut names) else { return false };
-    query
-        .records()
-        .take_while(|(section, _)| *section == Section::Answer)
-        .any(|(_, known)| known.ttl >= ours.ttl / 2 && known.data.is_same(&ours.data) && known.name.name_eq(&ours.name))
+    query.records().take_while(|(section, _)| *section == Section::Answer).any(|(_, known)| {
+        known.ttl >= ours.ttl / 2 && known.data.is_same(&ours.data) && name::is_same(&known.name, &ours.name)
+    })
 }

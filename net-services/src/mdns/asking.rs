@@ -67,7 +67,7 @@ impl Browser<'_> {
             if !write(now, cx.stats, &self.cache, writer, record.name, record.about().rtype, false) {
                 return false;
             }
-            record.change(|about| about.refreshed(now, cx.random));
+            record.refreshed(now, cx.random);
         }
         true
     }
@@ -107,13 +107,13 @@ impl Browser<'_> {
         while let Some((owner, rtype)) = writer.asked(number).map(|question| (copy(&question.name), question.rtype)) {
             number += 1;
             let name = by_ref(&owner);
-            own(&name, rtype, &mut |data| {
+            own(owner.as_slice(), rtype, &mut |data| {
                 if is_shared(&name, data.rtype()) {
                     // One that does not fit is left out: there will be other queries.
                     writer.record(Section::Answer, &Record { name, flush: false, ttl: OWN_TTL, data: *data });
                     // It may have come back to this device.
                     let known = self.cache.find(owner.as_slice(), data);
-                    known.into_iter().for_each(|record| record.change(|about| about.set_listed(false)));
+                    known.into_iter().for_each(|record| record.set_listed(false));
                 }
             });
         }
@@ -134,15 +134,15 @@ impl Browser<'_> {
                 }
             }
             // Written; or no longer known, or too large for any message.
-            record.change(|about| about.set_listed(false));
+            record.set_listed(false);
         }
     }
 }
 
 /// Whether this device itself has what is asked for, and nobody else can.
 fn is_settled(own: &Own<'_>, name: &[u8], rtype: Rtype) -> bool {
-    let (name, mut settled) = (from_wire(name), false);
-    own(&name, rtype, &mut |data| settled |= rtype != Rtype::ANY && !is_shared(&name, data.rtype()));
+    let mut settled = false;
+    own(name, rtype, &mut |data| settled |= rtype != Rtype::ANY && !is_shared(&from_wire(name), data.rtype()));
     settled
 }
 
@@ -166,7 +166,7 @@ fn write(
     }
     stats.questions = stats.questions.wrapping_add(1);
     for record in cache.iter().filter(|record| record.is(name, rtype) && record.about().is_known_answer(now)) {
-        record.change(|about| about.set_listed(true));
+        record.set_listed(true);
     }
     true
 }

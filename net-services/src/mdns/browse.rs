@@ -1,19 +1,18 @@
 //! Browsing: which instances of a service there are, which types, and what becomes of them.
 
 use core::fmt::Write as _;
-use core::hash::Hasher as _;
 use core::net::IpAddr;
 
 use domain::base::Rtype;
 use domain::base::rdata::RecordData as _;
-use heapless::Vec;
+use heapless::{Vec, VecView};
 use net_core::dns::Addresses;
 use net_core::time::Instant;
-use siphasher::sip::SipHasher13;
 
 use super::data::Data;
+use super::digest::digest;
 use super::engine::Engine;
-use super::name::{self, LABEL_MAX, NameRef, Text};
+use super::name::{self, LABEL_MAX, NameBuf, NameRef};
 use super::{Label, Mdns, MdnsError, QuestionId, Txt};
 
 /// An instance of a service, with all that is needed to use it. The texts are in the buffer that was given.
@@ -69,7 +68,7 @@ enum Change {
 #[derive(Debug)]
 struct Told {
     label: Label,
-    content: u64,
+    content: u32,
 }
 
 /// A question that is being asked, and what of its answers was told.
@@ -92,7 +91,7 @@ impl<'m, 'd, const N: usize> Watch<'m, 'd, N> {
     async fn change(
         &mut self,
         label: fn(&NameRef<'_>) -> Option<Label>,
-        content: fn(&Engine<'d>, Instant, &NameRef<'_>) -> Option<u64>,
+        content: fn(&Engine<'d>, Instant, &NameRef<'_>) -> Option<u32>,
     ) -> Change {
         let Self { mdns, question, told, generation } = self;
         mdns.when(|engine| {
@@ -116,19 +115,24 @@ impl<const N: usize> Drop for Watch<'_, '_, N> {
     }
 }
 
-fn difference<'d, const N: usize>(
+/// Whether two names are the same but for case.
+fn is_same(a: &Label, b: &Label) -> bool {
+    name::eq(a.as_bytes(), b.as_bytes())
+}
+
+fn difference<'d>(
     engine: &Engine<'d>,
     now: Instant,
     question: QuestionId,
-    told: &mut Vec<Told, N>,
+    told: &mut VecView<Told>,
     label: fn(&NameRef<'_>) -> Option<Label>,
-    content: fn(&Engine<'d>, Instant, &NameRef<'_>) -> Option<u64>,
+    content: fn(&Engine<'d>, Instant, &NameRef<'_>) -> Option<u32>,
 ) -> Option<Change> {
     let (name, rtype) = engine.question(question)?;
     for (i, known) in told.iter().enumerate() {
         let mut is_there = false;
         engine.visit(now, &name, rtype, &mut |data| {
-            is_there |= matches!(data, Data::Ptr(target) if label(target).is_some_and(|l| l.eq_ignore_ascii_case(&known.label)));
+            is_there |= matches!(data, Data::Ptr(target) if label(target).is_some_and(|l| is_same(&l, &known.label)));
         });
         if !is_there {
             return Some(Change::Removed(told.remove(i).label));
@@ -139,7 +143,7 @@ fn difference<'d, const N: usize>(
         let Data::Ptr(target) = data else { return };
         let Some(label) = label(target).filter(|_| change.is_none()) else { return };
         let Some(content) = content(engine, now, target) else { return };
-        if let Some(known) = told.iter_mut().find(|known| known.label.eq_ignore_ascii_case(&label)) {
+        if let Some(known) = told.iter_mut().find(|known| is_same(&known.label, &label)) {
             if known.content != content {
                 known.content = content;
                 change = Some(Change::Changed(label));
@@ -182,7 +186,7 @@ impl<const N: usize> Browse<'_, '_, N> {
                 engine.visit(now, &name, Rtype::PTR, &mut |data| {
                     if let Data::Ptr(target) = data
                         && written.is_none()
-                        && instance_label(target).is_some_and(|l| l.eq_ignore_ascii_case(label))
+                        && instance_label(target).is_some_and(|l| is_same(&l, label))
                     {
                         written = Some(Parts::write(engine, now, target, buffer));
                     }
@@ -249,7 +253,7 @@ impl<'d> Mdns<'d> {
     /// # Errors
     /// [`MdnsError::Full`].
     pub fn browse_types<const N: usize>(&self) -> Result<BrowseTypes<'_, 'd, N>, MdnsError> {
-        Watch::new(self, &name::types(), false).map(BrowseTypes)
+        Watch::new(self, &name::from_wire(name::TYPES), false).map(BrowseTypes)
     }
 }
 
@@ -261,13 +265,13 @@ fn instance_label(target: &NameRef<'_>) -> Option<Label> {
 /// A type as text, without its domain.
 fn type_label(target: &NameRef<'_>) -> Option<Label> {
     let mut text = heapless::String::<{ LABEL_MAX + 6 }>::new();
-    write!(text, "{}", Text(*target)).ok()?;
+    name::write_text(target, &mut text).ok()?;
     Label::try_from(name::without_local(&text)).ok()
 }
 
 /// A hash of all that can be told of an instance; `None` while its SRV record is not known.
-fn instance_content(engine: &Engine<'_>, now: Instant, target: &NameRef<'_>) -> Option<u64> {
-    let mut content = 0u64;
+fn instance_content(engine: &Engine<'_>, now: Instant, target: &NameRef<'_>) -> Option<u32> {
+    let mut content = 0u32;
     let mut is_known = false;
     let mut add = |data: &Data<'_>| content ^= hash(data);
     engine.visit(now, target, Rtype::SRV, &mut |data| {
@@ -291,13 +295,9 @@ fn instance_content(engine: &Engine<'_>, now: Instant, target: &NameRef<'_>) -> 
 }
 
 /// The same whatever the order of records is, and the case of names.
-fn hash(data: &Data<'_>) -> u64 {
-    let mut hasher = SipHasher13::new();
-    let mut scratch = name::root();
-    for part in data.flat(&mut scratch).parts() {
-        hasher.write(part);
-    }
-    hasher.finish()
+#[inline(never)]
+fn hash(data: &Data<'_>) -> u32 {
+    digest(&data.flat(&mut NameBuf::new()).parts())
 }
 
 /// An instance whose texts have been written into a buffer, by their ends.
@@ -334,7 +334,7 @@ impl Parts {
             if let (Data::Srv { priority, weight, port, target: host }, false) = (data, has_srv) {
                 has_srv = true;
                 (parts.priority, parts.weight, parts.port) = (*priority, *weight, *port);
-                result = write!(text, "{}", Text(*host)).map_err(|_| MdnsError::BufferTooSmall);
+                result = name::write_text(host, &mut text).map_err(|_| MdnsError::BufferTooSmall);
                 collect_addresses(engine, now, host, &mut parts.addresses);
             }
         });

@@ -9,10 +9,12 @@ use net_core::time::{Duration, Instant};
 
 use super::cache::{self, Cache, is_shared};
 use super::cached::{About, GRACE};
+use super::clock::earliest;
 use super::data::Data;
 use super::engine::Context;
 use super::message::{Incoming, Record};
-use super::name::{self, NameRef};
+use super::name::{self, NameBuf, NameRef};
+use super::network::canonical;
 use super::pool::Pool;
 use super::questions::{self, Questions};
 use super::{MdnsError, QuestionId};
@@ -26,7 +28,7 @@ const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 const RANKS: u8 = 4;
 
 /// What this device publishes itself: shows its records of a name and type.
-pub(super) type Own<'o> = dyn Fn(&NameRef<'_>, Rtype, &mut dyn FnMut(&Data<'_>)) + 'o;
+pub(super) type Own<'o> = dyn Fn(&[u8], Rtype, &mut dyn FnMut(&Data<'_>)) + 'o;
 
 /// The questions of this device, and what others have told.
 pub(super) struct Browser<'d> {
@@ -97,10 +99,11 @@ impl<'d> Browser<'d> {
     }
 
     /// Shows cached records of that name and type; of a type that the name is known not to have, its NSEC record.
-    pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
-        self.cache.visit(now, name::copy(name).as_slice(), rtype, visitor);
+    pub(super) fn visit(&self, now: Instant, name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
+        self.cache.visit(now, name, rtype, visitor);
     }
 
+    #[inline(never)]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if !self.active {
             return None;
@@ -108,14 +111,17 @@ impl<'d> Browser<'d> {
         if self.continuing {
             return Some(Instant::MIN);
         }
-        let records = self.cache.iter().map(|record| {
+        let mut next = earliest(self.questions.next(), self.review);
+        for record in self.cache.iter() {
             let about = record.about();
-            [about.refresh_at(), about.follow_at()].into_iter().flatten().fold(about.end(), Instant::min)
-        });
-        [self.questions.next(), self.review, records.min()].into_iter().flatten().min()
+            let asked = earliest(about.refresh_at(), about.follow_at());
+            next = earliest(next, earliest(Some(about.end()), asked));
+        }
+        next
     }
 
     /// Removes what has ended, and finds out what that means.
+    #[inline(never)]
     pub(super) fn tidy(&mut self, cx: &mut Context<'_>) {
         if self.cache.expire(cx.now) {
             self.plan_review(cx.now);
@@ -128,6 +134,7 @@ impl<'d> Browser<'d> {
         }
     }
 
+    #[inline(never)]
     fn plan_review(&mut self, now: Instant) {
         let at = self.reviewed.saturating_add(REVIEW_INTERVAL).max(now);
         self.review = Some(self.review.map_or(at, |planned| planned.min(at)));
@@ -140,11 +147,11 @@ impl<'d> Browser<'d> {
         }
         self.tidy(cx);
         for rank in 0..RANKS {
-            for (section, record) in message.records() {
+            for (section, mut record) in message.records() {
                 if section != Section::Authority && rank_of(record.data.rtype()) == rank && is_ours(&record.name) {
                     // M-26: one host does not speak for all.
-                    let flush = record.flush && !is_shared(&record.name, record.data.rtype());
-                    self.take(cx, &Record { flush, ..record }, source.to_canonical());
+                    record.flush &= !is_shared(&record.name, record.data.rtype());
+                    self.take(cx, &record, canonical(source));
                 }
             }
         }
@@ -168,8 +175,11 @@ impl<'d> Browser<'d> {
             _ => {}
         }
         if let Some(known) = self.cache.find(name, &record.data) {
-            known.change(|about| about.set_source(source));
-            if known.change(|about| about.renew(now, cx.random, record.ttl, record.flush)) {
+            let is_news = known.change(|about| {
+                about.set_source(source);
+                about.renew(now, cx.random, record.ttl, record.flush)
+            });
+            if is_news {
                 self.cache.changed();
             }
         } else {
@@ -181,10 +191,11 @@ impl<'d> Browser<'d> {
     }
 
     /// Adds a record, if there is room for what is of so much interest (M-45).
+    #[inline(never)]
     fn add(&mut self, cx: &mut Context<'_>, name: &[u8], record: &Record<'_>, source: IpAddr) {
         let rtype = record.data.rtype();
         let (wanted, follow) = self.cache.interest(&self.questions, name, rtype);
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let length = record.data.flat(&mut scratch).parts().iter().map(|part| part.len()).sum::<usize>();
         let room = self.cache.make_room(name.len().saturating_add(length), wanted);
         cx.stats.evicted = cx.stats.evicted.wrapping_add(room.evicted).wrapping_add(u32::from(!room.made));
@@ -198,6 +209,9 @@ impl<'d> Browser<'d> {
         about.set_interest(wanted, follow);
         about.set_source(source);
         self.cache.push(name, &record.data, about);
+        if let Some(entry) = self.questions.find(name, rtype) {
+            entry.has_news();
+        }
         if let Some(added) = self.cache.last() {
             self.cache.follow(cx.now, &added);
         }

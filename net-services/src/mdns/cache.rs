@@ -8,8 +8,9 @@ use net_core::time::{Duration, Instant};
 
 use super::cached::{About, GRACE};
 use super::data::{Data, Types};
-use super::name::{self, NameRef, from_wire};
-use super::pool::Pool;
+use super::name::{self, NameBuf, NameRef, from_wire};
+use super::pool::{Items, Pool};
+use super::random::Random;
 
 /// What is known of a record beside its bytes: its name and its data, both uncompressed.
 pub(super) type Entry = Cell<About>;
@@ -24,11 +25,13 @@ pub(super) struct Cached<'c> {
 }
 
 impl<'c> Cached<'c> {
+    #[inline(never)]
     fn new((entry, bytes): (&'c Entry, &'c [u8])) -> Self {
         let (name, bytes) = bytes.split_at_checked(entry.get().name_length.into()).unwrap_or_default();
         Self { entry, name, bytes }
     }
 
+    #[inline(never)]
     pub(super) fn about(&self) -> About {
         self.entry.get()
     }
@@ -40,20 +43,44 @@ impl<'c> Cached<'c> {
         result
     }
 
+    #[inline(never)]
+    pub(super) fn set_listed(&self, on: bool) {
+        self.change(|about| about.set_listed(on));
+    }
+
+    #[inline(never)]
+    pub(super) fn set_heard(&self, on: bool) {
+        self.change(|about| about.set_heard(on));
+    }
+
+    #[inline(never)]
+    pub(super) fn set_interest(&self, wanted: bool, follow: bool) {
+        self.change(|about| about.set_interest(wanted, follow));
+    }
+
+    #[inline(never)]
+    pub(super) fn refreshed(&self, now: Instant, random: &mut Random) {
+        self.change(|about| about.refreshed(now, random));
+    }
+
+    #[inline(never)]
     pub(super) fn data(&self) -> Option<Data<'c>> {
         Data::from_flat(self.about().rtype, self.bytes)
     }
 
+    #[inline(never)]
     pub(super) fn is_named(&self, name: &[u8]) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        name::eq(self.name, name)
     }
 
     /// Whether it answers a question for that name and type.
+    #[inline(never)]
     pub(super) fn is(&self, name: &[u8], rtype: Rtype) -> bool {
         (rtype == self.about().rtype || rtype == Rtype::ANY) && self.is_named(name)
     }
 
     /// The name that it leads to.
+    #[inline(never)]
     pub(super) fn target(&self) -> Option<&'c [u8]> {
         match self.about().rtype {
             Rtype::PTR => Some(self.bytes),
@@ -79,6 +106,18 @@ impl<'c> Cached<'c> {
     }
 }
 
+/// The records of a cache.
+pub(super) struct Records<'c>(Items<'c, Entry>);
+
+impl<'c> Iterator for Records<'c> {
+    type Item = Cached<'c>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Cached<'c>> {
+        self.0.next().map(Cached::new)
+    }
+}
+
 /// Records that others have told.
 pub(super) struct Cache<'d> {
     records: Pool<'d, Entry>,
@@ -90,10 +129,11 @@ impl<'d> Cache<'d> {
         Self { records, generation: Cell::new(0) }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Cached<'_>> {
-        self.records.iter().map(Cached::new)
+    pub(super) fn iter(&self) -> Records<'_> {
+        Records(self.records.iter())
     }
 
+    #[inline(never)]
     pub(super) fn get(&self, index: usize) -> Option<Cached<'_>> {
         self.records.get(index).map(Cached::new)
     }
@@ -108,8 +148,9 @@ impl<'d> Cache<'d> {
     }
 
     /// The record of that name and data.
+    #[inline(never)]
     pub(super) fn find(&self, name: &[u8], data: &Data<'_>) -> Option<Cached<'_>> {
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let flat = data.flat(&mut scratch);
         let parts = flat.parts();
         let rtype = data.rtype();
@@ -121,6 +162,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Whether there is nothing to ask about that name and type: its records are known, or that it has none.
+    #[inline(never)]
     pub(super) fn is_answered(&self, now: Instant, name: &[u8], rtype: Rtype) -> bool {
         self.iter().any(|record| {
             let about = record.about();
@@ -135,7 +177,7 @@ impl<'d> Cache<'d> {
 
     /// Adds a record. There must be room.
     pub(super) fn push(&mut self, name: &[u8], data: &Data<'_>, mut about: About) {
-        let mut scratch = name::root();
+        let mut scratch = NameBuf::new();
         let flat = data.flat(&mut scratch);
         let [a, b, c] = flat.parts();
         about.name_length = u8::try_from(name.len()).unwrap_or_default();
@@ -150,6 +192,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Lets a record end soon, unless it is told again.
+    #[inline(never)]
     pub(super) fn end_within(&self, now: Instant, record: &Cached<'_>, span: Duration) {
         if record.change(|about| about.end_within(now, span)) {
             self.changed();
@@ -172,7 +215,7 @@ impl<'d> Cache<'d> {
     }
 
     /// Their owner has told that there are no records of that name but of those types (M-28).
-    pub(super) fn deny(&self, now: Instant, name: &[u8], types: &Types) {
+    pub(super) fn deny(&self, now: Instant, name: &[u8], types: &Types<'_>) {
         for record in self.iter().filter(|record| record.is_named(name)) {
             let about = record.about();
             // Records that several hosts share are not one host's to deny.
@@ -223,12 +266,14 @@ impl<'d> Cache<'d> {
             return room;
         }
         while !self.records.has_room(length) {
-            let rank = |about: &About| (about.is_wanted(), about.last_used());
-            let Some((victim, about)) =
-                self.iter().map(|record| record.about()).enumerate().min_by_key(|(_, about)| rank(about))
-            else {
-                return room;
-            };
+            let mut least: Option<(usize, About)> = None;
+            for (index, record) in self.iter().enumerate() {
+                let about = record.about();
+                if least.is_none_or(|(_, least)| about.is_of_less_use(&least)) {
+                    least = Some((index, about));
+                }
+            }
+            let Some((victim, about)) = least else { return room };
             if about.is_wanted() && !wanted {
                 return room;
             }
@@ -288,7 +333,7 @@ pub(super) fn is_shared(name: &NameRef<'_>, rtype: Rtype) -> bool {
 fn is_joined(bytes: &[u8], parts: &[&[u8]]) -> bool {
     let rest = parts.iter().try_fold(bytes, |bytes, part| {
         let (head, tail) = bytes.split_at_checked(part.len())?;
-        head.eq_ignore_ascii_case(part).then_some(tail)
+        name::eq(head, part).then_some(tail)
     });
     rest.is_some_and(<[u8]>::is_empty)
 }

@@ -7,7 +7,7 @@ use net_core::time::{Duration, Instant};
 
 use super::questions::interval;
 use super::random::Random;
-use super::responder::digest;
+use super::responder::digest_of;
 
 /// The longest time, in seconds, that a record is believed, whatever its TTL says (M-45): 75 minutes, which is what RFC 6762
 /// section 10 advises for most records.
@@ -17,22 +17,22 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// Percent of the TTL that have passed when a record is asked for again for the first time, the steps after that, and what
 /// is added at random to each (RFC 6762 section 5.2).
-const REFRESH_FIRST: u64 = 80;
-const REFRESH_STEP: u64 = 5;
-const REFRESH_SPREAD: u64 = 2;
+const REFRESH_FIRST: u32 = 80;
+const REFRESH_STEP: u32 = 5;
+const REFRESH_SPREAD: u32 = 2;
 /// How often a record is asked for again before it ends.
 const REFRESHES: u8 = 4;
 
 /// Before what a record leads to is asked for: it mostly comes with it, or right behind.
-const FOLLOW_DELAY: u64 = 20;
-const FOLLOW_SPREAD: u64 = 100;
+const FOLLOW_DELAY: u32 = 20;
+const FOLLOW_SPREAD: u32 = 100;
 
 /// Within how long an owner has to miss two queries, and how far they must be apart to count as two: less is one query that
 /// two hosts sent, and one answer.
-const SUSPECT_WITHIN: u64 = 10_000;
-const SUSPECT_APART: u64 = 500;
+const SUSPECT_WITHIN: u32 = 10_000;
+const SUSPECT_APART: u32 = 500;
 /// A record that was multicast so lately need not be again (RFC 6762 section 6).
-const JUST_SEEN: u64 = 1000;
+const JUST_SEEN: u32 = 1000;
 
 /// The cache-flush bit: the owner says that it alone has records of that name and type.
 const UNIQUE: u8 = 1;
@@ -111,6 +111,7 @@ impl About {
         new
     }
 
+    #[inline(never)]
     fn set_received(&mut self, now: Instant, random: &mut Random, ttl: u32, unique: bool) {
         self.received = Moment::new(now);
         self.lifetime = ttl.min(TTL_MAX) * 1000;
@@ -165,38 +166,42 @@ impl About {
         self.counts = self.tries() | refreshes.min(15) << 4;
     }
 
-    /// Milliseconds since it came.
-    fn age(&self, now: Instant) -> u64 {
-        now.as_millis().saturating_sub(self.received.millis())
+    /// Milliseconds since it came; of more than 49 days, these.
+    #[inline(never)]
+    fn age(&self, now: Instant) -> u32 {
+        u32::try_from(now.as_millis().saturating_sub(self.received.millis())).unwrap_or(u32::MAX)
     }
 
     /// Milliseconds of its TTL, unless it is dying.
-    fn ttl_millis(&self) -> u64 {
-        self.lifetime.into()
+    fn ttl_millis(&self) -> u32 {
+        self.lifetime
     }
 
-    fn at(&self, age: u64) -> Instant {
-        Instant::from_millis(self.received.millis().saturating_add(age))
+    #[inline(never)]
+    fn at(&self, age: u32) -> Instant {
+        Instant::from_millis(self.received.millis().saturating_add(age.into()))
     }
 
+    #[inline(never)]
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.age(now) < u64::from(self.lifetime)
+        self.age(now) < self.lifetime
     }
 
     /// When it ends.
+    #[inline(never)]
     pub(super) fn end(&self) -> Instant {
-        self.at(self.lifetime.into())
+        self.at(self.lifetime)
     }
 
     /// Seconds that are left of its TTL.
     pub(super) fn remaining(&self, now: Instant) -> u32 {
-        (u64::from(self.lifetime).saturating_sub(self.age(now)) / 1000) as u32
+        self.lifetime.saturating_sub(self.age(now)) / 1000
     }
 
     /// Makes it end within `span`, unless it comes again. Gives whether that is news.
+    #[inline(never)]
     pub(super) fn end_within(&mut self, now: Instant, span: Duration) -> bool {
-        let end = self.age(now).saturating_add(span.as_millis());
-        self.lifetime = self.lifetime.min(u32::try_from(end).unwrap_or(u32::MAX));
+        self.lifetime = self.lifetime.min(self.age(now).saturating_add(span.as_millis() as u32));
         let news = !self.is_dying();
         self.set(DYING, true);
         news
@@ -214,7 +219,7 @@ impl About {
     /// It came a second ago or more, so it is none of the records that one host now tells in several messages (RFC 6762
     /// section 10.2).
     pub(super) fn is_old(&self, now: Instant) -> bool {
-        self.age(now) >= GRACE.as_millis()
+        self.age(now) >= GRACE.as_millis() as u32
     }
 
     /// Whether it came earlier than now.
@@ -223,8 +228,9 @@ impl About {
     }
 
     /// Whether a query lists it among the known answers (M-17): more than half of its TTL is left.
+    #[inline(never)]
     pub(super) fn is_known_answer(&self, now: Instant) -> bool {
-        let left = u64::from(self.lifetime).saturating_sub(self.age(now));
+        let left = self.lifetime.saturating_sub(self.age(now));
         !self.is_dying() && left > self.ttl_millis() / 2
     }
 
@@ -248,8 +254,13 @@ impl About {
         self.used = tenths(self.age(now));
     }
 
+    /// Whether it has to go before another: what nobody wants does, and then what has been of no use for longer.
+    pub(super) fn is_of_less_use(&self, other: &Self) -> bool {
+        if self.is_wanted() == other.is_wanted() { self.last_used() < other.last_used() } else { other.is_wanted() }
+    }
+
     /// When it last was of use to somebody, in milliseconds of the clock.
-    pub(super) fn last_used(&self) -> u64 {
+    fn last_used(&self) -> u64 {
         self.received.millis().saturating_add(u64::from(self.used) * 100)
     }
 
@@ -282,32 +293,36 @@ impl About {
 
     /// A query has come that its owner should answer with it. If that was one too many, gives what is left of the ten
     /// seconds since the first: when no answer comes until then, it is gone (M-44).
+    #[inline(never)]
     pub(super) fn set_suspect(&mut self, now: Instant) -> Option<Duration> {
         let age = self.age(now);
         if age < JUST_SEEN || self.is_dying() {
             return None;
         }
-        let since = age.saturating_sub(u64::from(self.suspect) * 100);
+        let since = age.saturating_sub(u32::from(self.suspect) * 100);
         if self.suspect == NEVER || since > SUSPECT_WITHIN {
             self.suspect = tenths(age);
             return None;
         }
-        (since >= SUSPECT_APART).then(|| Duration::from_millis(SUSPECT_WITHIN - since).max(GRACE))
+        (since >= SUSPECT_APART).then(|| Duration::from_millis((SUSPECT_WITHIN - since).into()).max(GRACE))
     }
 
-    fn refresh_age(&self) -> Option<u64> {
+    #[inline(never)]
+    fn refresh_age(&self) -> Option<u32> {
         let asks = self.is_wanted() && !self.is_dying() && self.refreshes() < REFRESHES && self.rtype != Rtype::NSEC;
-        asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u64::from(self.refreshes())) / 100)
+        asks.then(|| self.ttl_millis() * (REFRESH_FIRST + REFRESH_STEP * u32::from(self.refreshes())) / 100)
     }
 
     /// Whether it may be asked for again.
+    #[inline(never)]
     pub(super) fn may_refresh(&self, now: Instant) -> bool {
         self.refresh_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When it is to be asked for again, before it ends (M-43).
+    #[inline(never)]
     pub(super) fn refresh_at(&self) -> Option<Instant> {
-        let spread = self.ttl_millis() * REFRESH_SPREAD / 100 * u64::from(self.jitter) / 255;
+        let spread = self.ttl_millis() * REFRESH_SPREAD / 100 * u32::from(self.jitter) / 255;
         Some(self.at(self.refresh_age()? + spread))
     }
 
@@ -315,7 +330,7 @@ impl About {
     pub(super) fn refreshed(&mut self, now: Instant, random: &mut Random) {
         self.jitter = random.next_u64() as u8;
         // Where a twentieth of the TTL is less than a second, some are left out: nothing is asked twice within a second.
-        let soon = self.age(now) + 1000;
+        let soon = self.age(now).saturating_add(1000);
         self.set_refreshes(self.refreshes() + 1);
         while self.refresh_age().is_some_and(|age| age < soon) {
             self.set_refreshes(self.refreshes() + 1);
@@ -323,9 +338,10 @@ impl About {
     }
 
     /// Looks for what it leads to; how soon depends on how often it has done so.
+    #[inline(never)]
     pub(super) fn seek(&mut self, now: Instant) {
         if self.follow == NEVER {
-            self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis()));
+            self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis() as u32));
         }
     }
 
@@ -344,7 +360,7 @@ impl About {
     pub(super) fn followed(&mut self, now: Instant, random: &mut Random) {
         self.set_tries(self.tries() + 1);
         // Rounded up, so that the interval is not shorter than it should be.
-        self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis() + 99));
+        self.follow = tenths(self.age(now).saturating_add(interval(self.tries()).as_millis() as u32 + 99));
         self.jitter = random.next_u64() as u8;
     }
 
@@ -354,28 +370,32 @@ impl About {
         self.follow = NEVER;
     }
 
-    fn follow_age(&self) -> Option<u64> {
+    #[inline(never)]
+    fn follow_age(&self) -> Option<u32> {
         let seeks = self.is_lead() && !self.is_dying() && self.follow != NEVER;
-        seeks.then_some(u64::from(self.follow) * 100 + FOLLOW_DELAY)
+        seeks.then_some(u32::from(self.follow) * 100 + FOLLOW_DELAY)
     }
 
     /// Whether what it leads to may be looked for.
+    #[inline(never)]
     pub(super) fn may_follow(&self, now: Instant) -> bool {
         self.follow_age().is_some_and(|age| age <= self.age(now))
     }
 
     /// When what it leads to is to be looked for.
+    #[inline(never)]
     pub(super) fn follow_at(&self) -> Option<Instant> {
-        Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u64::from(self.jitter) / 255))
+        Some(self.at(self.follow_age()? + FOLLOW_SPREAD * u32::from(self.jitter) / 255))
     }
 }
 
 /// Some bits of an address, never 0.
 fn bits_of(address: IpAddr) -> u8 {
-    (digest(address) % 255) as u8 + 1
+    (digest_of(address) % 255) as u8 + 1
 }
 
 /// Milliseconds in tenths of a second, rounded down. All that matters is less than 1 h 49 min.
-fn tenths(millis: u64) -> u16 {
+#[inline(never)]
+fn tenths(millis: u32) -> u16 {
     u16::try_from(millis / 100).unwrap_or(NEVER).min(NEVER - 1)
 }

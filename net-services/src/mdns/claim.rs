@@ -112,6 +112,7 @@ impl Claim {
         (!matches!(self.phase, Phase::Idle | Phase::Established)).then_some(self.due)
     }
 
+    #[inline(never)]
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.due().is_some_and(|due| due.has_come(now))
     }
@@ -126,6 +127,7 @@ impl Claim {
     }
 
     /// When probing that begins now is to send its first probe.
+    #[inline(never)]
     pub(super) fn first_probe(random: &mut Random, now: Instant) -> Millis {
         Millis::ceil(now).plus(random.millis(0, PROBE_DELAY))
     }
@@ -136,6 +138,7 @@ impl Claim {
     }
 
     /// Begins to probe; at `due`, or later if there were too many conflicts.
+    #[inline(never)]
     pub(super) fn probe(&mut self, due: Millis, now: Instant) {
         let slow = Millis::ceil(now).plus(SLOW);
         let due = if self.conflicts >= MANY_CONFLICTS && due.since(slow) < 0 { slow } else { due };
@@ -174,6 +177,7 @@ impl Claim {
     }
 
     /// The name is ours, or records have changed: they are to be announced.
+    #[inline(never)]
     pub(super) fn announce(&mut self, extent: Extent, now: Instant) {
         let extent = match self.phase {
             Phase::Announcing(unfinished) if unfinished != extent => Extent::All,

@@ -11,11 +11,13 @@ impl Millis {
     pub(super) const START: Self = Self(0);
 
     /// The millisecond that has begun.
+    #[inline(never)]
     pub(super) fn floor(now: Instant) -> Self {
         Self(now.as_millis() as u32)
     }
 
     /// The next millisecond, unless this one begins just now: counted from it, a delay is never too short.
+    #[inline(never)]
     pub(super) fn ceil(now: Instant) -> Self {
         Self(now.as_micros().div_ceil(1000) as u32)
     }
@@ -34,6 +36,7 @@ impl Millis {
     }
 
     /// The moment as it is seen from `now`; `now` if it has come.
+    #[inline(never)]
     pub(super) fn instant(self, now: Instant) -> Instant {
         let ahead = self.since(Self::floor(now));
         if ahead <= 0 {
@@ -53,6 +56,16 @@ impl Millis {
     }
 }
 
+/// The earlier of two moments that may come.
+#[inline(never)]
+pub(super) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) if b < a => Some(b),
+        (None, b) => b,
+        (a, _) => a,
+    }
+}
+
 /// The last time that something was done, if ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LastTime(Option<core::num::NonZeroU32>);
@@ -66,6 +79,7 @@ impl LastTime {
     }
 
     /// Whether it was less than `span` ago.
+    #[inline(never)]
     pub(super) fn is_within(self, span: Duration, now: Instant) -> bool {
         self.0.is_some_and(|at| {
             let ago = Millis::floor(now).0.wrapping_sub(at.get());
@@ -75,6 +89,7 @@ impl LastTime {
     }
 
     /// When `span` will have passed since then; `now` if it has.
+    #[inline(never)]
     pub(super) fn end_of(self, span: Duration, now: Instant) -> Millis {
         match self.0 {
             Some(at) if self.is_within(span, now) => Millis(at.get()).plus(span),

@@ -46,11 +46,11 @@ impl Default for Config {
 
 /// Bytes of text that a service or a delegated host has on average: instance name, type, subtypes and TXT data, or the
 /// host's name and addresses.
-pub const SERVICE_BYTES: usize = 128;
+pub const SERVICE_BYTES: usize = 112;
 /// Bytes that the name of a question has on average.
-pub const QUESTION_BYTES: usize = 48;
+pub const QUESTION_BYTES: usize = 40;
 /// Bytes that a record of the cache has on average: its name and its data.
-pub const RECORD_BYTES: usize = 64;
+pub const RECORD_BYTES: usize = 56;
 
 /// The memory of an engine: for `SERVICES` services and delegated hosts, `QUESTIONS` questions asked at once, and a
 /// cache of `RECORDS` records.

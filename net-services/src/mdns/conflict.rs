@@ -13,6 +13,7 @@ use super::data::Data;
 use super::engine::Context;
 use super::marks::Kind;
 use super::message::{Incoming, Record};
+use super::name;
 use super::own::{NameOf, Names, Owner};
 use super::pending::UNASKED;
 use super::responder::Responder;
@@ -26,9 +27,10 @@ impl Responder<'_> {
     pub(super) fn handle_response(&mut self, cx: &mut Context<'_>, message: &Incoming<'_>, multicast: bool) {
         self.looked_at = cx.now;
         for (_, record) in message.records() {
+            let name = name::copy(&record.name);
             for owner in self.own.owners() {
                 if self.own.claim(owner).is_some_and(|claim| !matches!(claim.phase, Phase::Idle | Phase::Leaving)) {
-                    self.compare(cx, owner, &record, multicast);
+                    self.compare(cx, owner, name.as_slice(), &record, multicast);
                 }
             }
         }
@@ -41,8 +43,8 @@ impl Responder<'_> {
         }
     }
 
-    /// Compares a record with those of the same name.
-    fn compare(&mut self, cx: &mut Context<'_>, owner: Owner, record: &Record<'_>, multicast: bool) {
+    /// Compares a record with those of the same name, which is `name` on the wire.
+    fn compare(&mut self, cx: &mut Context<'_>, owner: Owner, name: &[u8], record: &Record<'_>, multicast: bool) {
         let rtype = record.data.rtype();
         let is_service = self.own.about(owner).is_some();
         let claimed = if is_service { [Rtype::SRV, Rtype::TXT] } else { [Rtype::A, Rtype::AAAA] };
@@ -50,10 +52,10 @@ impl Responder<'_> {
             return;
         }
         // Those of that type, or what says that there are none.
-        let set = self.own.answers(cx.network, owner, &record.name, rtype);
+        let set = self.own.answers(cx.network, owner, name, rtype);
         let (mut own_name, mut same) = (false, None);
         let mut names = Names::new();
-        for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+        for kind in self.own.kinds_in(owner, set) {
             own_name |= NameOf::of(kind) == NameOf::Own;
             let ours = self.own.record(cx.network, owner, kind, &mut names);
             if ours.is_some_and(|ours| ours.data.is_same(&record.data)) {
@@ -103,8 +105,8 @@ impl Responder<'_> {
             Data::Txt(_) => return self.txt_changed.is_within(FORMER, cx.now),
             _ => return false,
         };
-        cx.network.addresses().any(|own| own == address)
-            || self.siblings.contains(&super::responder::digest(address))
+        cx.network.has(address)
+            || self.siblings.contains(&super::responder::digest_of(address))
             || self.former.iter().any(|former| former.address == address && former.since.is_within(FORMER, cx.now))
     }
 

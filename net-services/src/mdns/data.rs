@@ -3,56 +3,47 @@
 use core::cmp::Ordering;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use domain::base::rdata::{ComposeRecordData, ParseRecordData, RecordData};
-use domain::base::wire::{Compose as _, Composer, ParseError};
-use domain::base::{Rtype, ToName as _};
+use domain::base::Rtype;
+use domain::base::rdata::RecordData;
 use domain::dep::octseq::Parser;
 
 use super::name::{self, NameBuf, NameRef};
 
 /// The types that a name has, of those below 256 (RFC 6762 section 6.1: NSEC in its restricted form).
 ///
-/// As on the wire (RFC 4034 section 4.1.2): the number of the block, 0, the length of its bitmap, and the bitmap.
+/// As on the wire (RFC 4034 section 4.1.2): the number of the block, 0, the length of its bitmap, and the bitmap, at most 32
+/// bytes; or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Types([u8; 34]);
+pub(super) struct Types<'a>(&'a [u8]);
 
-impl Types {
-    pub(super) const NONE: Self = Self([0; 34]);
-
-    pub(super) fn with(mut self, rtype: Rtype) -> Self {
-        let [_, length, bitmap @ ..] = &mut self.0;
-        let number = usize::from(rtype.to_int());
-        if let Some(byte) = bitmap.get_mut(number / 8) {
-            *byte |= 0x80 >> (number % 8);
-            *length = (*length).max(number as u8 / 8 + 1);
-        }
-        self
-    }
+impl<'a> Types<'a> {
+    pub(super) const NONE: Self = Self(&[]);
+    /// A has the number 1, AAAA 28.
+    pub(super) const A: Self = Self(&[0, 1, 0x40]);
+    pub(super) const AAAA: Self = Self(&[0, 4, 0, 0, 0, 0x08]);
+    pub(super) const A_AND_AAAA: Self = Self(&[0, 4, 0x40, 0, 0, 0x08]);
+    /// 12
+    pub(super) const PTR: Self = Self(&[0, 2, 0, 0x08]);
+    /// TXT has 16, SRV 33.
+    pub(super) const TXT_AND_SRV: Self = Self(&[0, 5, 0, 0, 0x80, 0, 0x40]);
 
     /// Whether the name has this type. A type above 255 is unknown, so it may have it.
     pub(super) fn has(&self, rtype: Rtype) -> bool {
-        let [_, _, bitmap @ ..] = &self.0;
         let number = usize::from(rtype.to_int());
-        bitmap.get(number / 8).is_none_or(|byte| byte & (0x80 >> (number % 8)) != 0)
+        let byte = self.0.get(2 + number / 8).copied().unwrap_or_default();
+        number > 255 || byte & (0x80 >> (number % 8)) != 0
     }
 
-    /// As on the wire. A block without types is left out.
-    fn as_bytes(&self) -> &[u8] {
-        let [_, length, ..] = self.0;
-        let end = if length == 0 { 0 } else { usize::from(length) + 2 };
-        self.0.get(..end).unwrap_or_default()
-    }
-
-    fn read(mut bytes: &[u8]) -> Option<Self> {
+    #[inline(never)]
+    pub(super) fn read(mut bytes: &'a [u8]) -> Option<Self> {
         let mut types = Self::NONE;
-        while let [block, length, rest @ ..] = bytes {
-            let (bitmap, rest) = rest.split_at_checked(usize::from(*length))?;
-            if *block == 0 {
-                let [_, used, room @ ..] = &mut types.0;
-                room.get_mut(..bitmap.len())?.copy_from_slice(bitmap);
-                *used = *length;
+        while let [block, length, ..] = bytes {
+            let end = 2 + usize::from(*length);
+            let (this, later) = bytes.split_at_checked(end).filter(|_| *length <= 32)?;
+            if *block == 0 && *length > 0 {
+                types = Self(this);
             }
-            bytes = rest;
+            bytes = later;
         }
         bytes.is_empty().then_some(types)
     }
@@ -75,13 +66,14 @@ pub(super) enum Data<'a> {
     /// Says which types there are of a name, and so which there are not.
     Nsec {
         next: NameRef<'a>,
-        types: Types,
+        types: Types<'a>,
     },
     /// Of any other type, as on the wire.
     Other(Rtype, &'a [u8]),
 }
 
 impl RecordData for Data<'_> {
+    #[inline(never)]
     fn rtype(&self) -> Rtype {
         match self {
             Self::A(_) => Rtype::A,
@@ -95,70 +87,24 @@ impl RecordData for Data<'_> {
     }
 }
 
-impl<'a> ParseRecordData<'a, [u8]> for Data<'a> {
-    fn parse_rdata(rtype: Rtype, parser: &mut Parser<'a, [u8]>) -> Result<Option<Self>, ParseError> {
-        let all = |parser: &mut Parser<'a, [u8]>| parser.parse_octets(parser.remaining());
-        Ok(Some(match rtype {
-            Rtype::A => Self::A(Ipv4Addr::from(parser.parse_u32_be()?)),
-            Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(parser.parse_u128_be()?)),
-            Rtype::PTR => Self::Ptr(NameRef::parse(parser)?),
-            Rtype::SRV => Self::Srv {
-                priority: parser.parse_u16_be()?,
-                weight: parser.parse_u16_be()?,
-                port: parser.parse_u16_be()?,
-                target: NameRef::parse(parser)?,
-            },
-            Rtype::TXT => Self::Txt(check_strings(all(parser)?)?),
-            Rtype::NSEC => {
-                let next = NameRef::parse(parser)?;
-                let types = Types::read(all(parser)?).ok_or_else(|| ParseError::form_error("bad type bitmap"))?;
-                Self::Nsec { next, types }
-            }
-            other => Self::Other(other, all(parser)?),
-        }))
-    }
+fn rest<'a>(bytes: &mut Parser<'a, [u8]>) -> Option<&'a [u8]> {
+    bytes.parse_octets(bytes.remaining()).ok()
+}
+
+fn read_array<const N: usize>(bytes: &mut Parser<'_, [u8]>) -> Option<[u8; N]> {
+    let mut array = [0; N];
+    bytes.parse_buf(&mut array).ok()?;
+    Some(array)
 }
 
 /// The strings of TXT data must end where it does.
-fn check_strings(bytes: &[u8]) -> Result<&[u8], ParseError> {
+fn check_strings(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     while let [length, tail @ ..] = rest {
-        let length = usize::from(*length);
-        rest = tail.get(length..).ok_or_else(|| ParseError::form_error("string beyond the end"))?;
+        rest = tail.get(usize::from(*length)..)?;
     }
     // Data without any string breaks the format, but is seen; it means the same as one empty string.
-    Ok(if bytes.is_empty() { &[0] } else { bytes })
-}
-
-impl ComposeRecordData for Data<'_> {
-    fn rdlen(&self, _: bool) -> Option<u16> {
-        None
-    }
-
-    fn compose_rdata<Target: Composer + ?Sized>(&self, target: &mut Target) -> Result<(), Target::AppendError> {
-        match self {
-            Self::A(address) => target.append_slice(&address.octets()),
-            Self::Aaaa(address) => target.append_slice(&address.octets()),
-            Self::Ptr(name) => target.append_compressed_name(name),
-            Self::Srv { priority, weight, port, target: host } => {
-                [*priority, *weight, *port].iter().try_for_each(|value| value.compose(target))?;
-                // Names in it may be compressed here, unlike in unicast DNS (RFC 6762 section 18.14).
-                target.append_compressed_name(host)
-            }
-            Self::Txt(bytes) | Self::Other(_, bytes) => target.append_slice(bytes),
-            Self::Nsec { next, types } => {
-                target.append_compressed_name(next)?;
-                target.append_slice(types.as_bytes())
-            }
-        }
-    }
-
-    fn compose_canonical_rdata<Target: Composer + ?Sized>(
-        &self,
-        target: &mut Target,
-    ) -> Result<(), Target::AppendError> {
-        self.compose_rdata(target)
-    }
+    Some(if bytes.is_empty() { &[0] } else { bytes })
 }
 
 /// Data in the form in which it is kept and compared: uncompressed. In up to three pieces, one behind another.
@@ -180,12 +126,34 @@ impl Flat<'_> {
 }
 
 impl<'a> Data<'a> {
+    /// Reads what `bytes` holds, in a message, where names may be compressed, or elsewhere. `None` for bytes that are not of
+    /// that type.
+    #[inline(never)]
+    pub(super) fn read(rtype: Rtype, bytes: &mut Parser<'a, [u8]>) -> Option<Self> {
+        let data = match rtype {
+            Rtype::A => Self::A(Ipv4Addr::from(read_array(bytes)?)),
+            Rtype::AAAA => Self::Aaaa(Ipv6Addr::from(read_array(bytes)?)),
+            Rtype::PTR => Self::Ptr(name::read(bytes)?),
+            Rtype::SRV => Self::Srv {
+                priority: bytes.parse_u16_be().ok()?,
+                weight: bytes.parse_u16_be().ok()?,
+                port: bytes.parse_u16_be().ok()?,
+                target: name::read(bytes)?,
+            },
+            Rtype::TXT => Self::Txt(check_strings(rest(bytes)?)?),
+            Rtype::NSEC => Self::Nsec { next: name::read(bytes)?, types: Types::read(rest(bytes)?)? },
+            other => Self::Other(other, rest(bytes)?),
+        };
+        (bytes.remaining() == 0).then_some(data)
+    }
+
     /// What [`flat`](Self::flat) gave, read again. `None` for bytes that are not of that type.
     pub(super) fn from_flat(rtype: Rtype, bytes: &'a [u8]) -> Option<Self> {
-        Self::parse_rdata(rtype, &mut Parser::from_ref(bytes)).ok().flatten()
+        Self::read(rtype, &mut Parser::from_ref(bytes))
     }
 
     /// The uncompressed form; a name in it is written into `name`.
+    #[inline(never)]
     pub(super) fn flat<'s>(&'s self, name: &'s mut NameBuf) -> Flat<'s> {
         let mut flat = Flat { head: [0; 16], head_length: 0, name: &[], tail: &[] };
         let mut head = |bytes: &[u8]| {
@@ -211,25 +179,26 @@ impl<'a> Data<'a> {
             Self::Nsec { next, types } => {
                 *name = name::copy(next);
                 flat.name = name.as_slice();
-                flat.tail = types.as_bytes();
+                flat.tail = types.0;
             }
         }
         flat
     }
 
     /// Whether both say the same. Names are compared without regard to case, everything else byte by byte.
+    #[inline(never)]
     pub(super) fn is_same(&self, other: &Data<'_>) -> bool {
         match (self, other) {
             (Self::A(a), Data::A(b)) => a == b,
             (Self::Aaaa(a), Data::Aaaa(b)) => a == b,
-            (Self::Ptr(a), Data::Ptr(b)) => a.name_eq(b),
+            (Self::Ptr(a), Data::Ptr(b)) => name::is_same(a, b),
             (
                 Self::Srv { priority, weight, port, target },
                 Data::Srv { priority: priority_b, weight: weight_b, port: port_b, target: target_b },
-            ) => (priority, weight, port) == (priority_b, weight_b, port_b) && target.name_eq(target_b),
+            ) => (priority, weight, port) == (priority_b, weight_b, port_b) && name::is_same(target, target_b),
             (Self::Txt(a), Data::Txt(b)) => a == b,
             (Self::Nsec { next, types }, Data::Nsec { next: next_b, types: types_b }) => {
-                types == types_b && next.name_eq(next_b)
+                types == types_b && name::is_same(next, next_b)
             }
             (Self::Other(rtype, a), Data::Other(rtype_b, b)) => rtype == rtype_b && a == b,
             _ => false,
@@ -239,7 +208,7 @@ impl<'a> Data<'a> {
     /// Which of two records of one name and class is the later one in the order of RFC 6762 section 8.2: by type, then by
     /// the bytes of the uncompressed data.
     pub(super) fn order(&self, other: &Data<'_>) -> Ordering {
-        let (mut a, mut b) = (name::root(), name::root());
+        let (mut a, mut b) = (NameBuf::new(), NameBuf::new());
         let by_type = self.rtype().to_int().cmp(&other.rtype().to_int());
         by_type.then_with(|| self.flat(&mut a).bytes().cmp(other.flat(&mut b).bytes()))
     }
@@ -251,9 +220,10 @@ mod tests {
 
     use super::*;
     use crate::mdns::name::{by_ref, host};
+    use crate::mdns::testing::types_of;
 
     fn flat(data: &Data<'_>) -> Vec<u8> {
-        let mut name = crate::mdns::name::root();
+        let mut name = NameBuf::new();
         data.flat(&mut name).bytes().collect()
     }
 
@@ -261,7 +231,8 @@ mod tests {
     fn what_is_kept_reads_as_what_it_was() {
         let name = host("printer").unwrap();
         let target = by_ref(&name);
-        let types = Types::NONE.with(Rtype::A).with(Rtype::SRV);
+        let bytes = types_of(&[Rtype::A, Rtype::SRV]);
+        let types = Types::read(&bytes).unwrap();
         let all = [
             Data::A([192, 0, 2, 1].into()),
             Data::Aaaa("fe80::1".parse().unwrap()),
@@ -278,6 +249,25 @@ mod tests {
             assert!(again.is_same(&data), "{data:?} {again:?}");
         }
         assert!(types.has(Rtype::A) && !types.has(Rtype::AAAA) && types.has(Rtype::SRV) && types.has(Rtype::CAA));
+    }
+
+    #[test]
+    fn own_types_are_those_that_they_say() {
+        for (types, has) in [
+            (Types::A, &[Rtype::A][..]),
+            (Types::AAAA, &[Rtype::AAAA]),
+            (Types::A_AND_AAAA, &[Rtype::A, Rtype::AAAA]),
+            (Types::PTR, &[Rtype::PTR]),
+            (Types::TXT_AND_SRV, &[Rtype::TXT, Rtype::SRV]),
+            (Types::NONE, &[]),
+        ] {
+            assert_eq!(Types::read(&types_of(has)), Some(types));
+            for number in 0..=255 {
+                let rtype = Rtype::from_int(number);
+                assert_eq!(types.has(rtype), has.contains(&rtype), "{rtype}");
+            }
+        }
+        assert_eq!(Types::read(&[&[0, 33][..], &[0; 33]].concat()), None, "a longer bitmap than there may be");
     }
 
     /// M-5: RFC 6762 section 8.2 has this example of the order: 169.254.99.200 wins over 169.254.200.50 by its bytes read

@@ -1,18 +1,18 @@
 //! The engine: both roles on one interface, without any I/O of its own.
 
-use core::hash::Hasher as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use domain::base::Rtype;
 use net_core::cidr::IpInet;
 use net_core::time::{Duration, Instant};
-use siphasher::sip::SipHasher13;
 
 use super::browser::Browser;
+use super::clock::earliest;
 use super::data::Data;
+use super::digest::digest;
 use super::message::Incoming;
-use super::name::NameRef;
-use super::network::Network;
+use super::name::{self, NameRef};
+use super::network::{Network, canonical};
 use super::random::Random;
 use super::responder::Responder;
 use super::{Config, Event, HostId, Label, MdnsError, QuestionId, Resources, Service, ServiceId, Stats};
@@ -39,8 +39,9 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    #[inline(never)]
     fn is_multicast(&self) -> bool {
-        self.to.to_canonical().is_multicast()
+        canonical(self.to).is_multicast()
     }
 }
 
@@ -90,7 +91,8 @@ impl Query<'_> {
 }
 
 /// The browser's view of what this device publishes.
-fn own(responder: &Responder<'_>, network: &Network) -> impl Fn(&NameRef<'_>, Rtype, &mut dyn FnMut(&Data<'_>)) {
+#[allow(clippy::type_complexity)] // it has a name only as a trait object: `browser::Own`
+fn own(responder: &Responder<'_>, network: &Network) -> impl Fn(&[u8], Rtype, &mut dyn FnMut(&Data<'_>)) {
     move |name, rtype, visitor| responder.visit(network, name, rtype, visitor)
 }
 
@@ -110,8 +112,8 @@ pub struct Engine<'d> {
     stats: Stats,
     responder: Responder<'d>,
     browser: Browser<'d>,
-    /// The last multicast: a hash of its bytes, whether it came over IPv4, and when.
-    last: Option<(u64, bool, Instant)>,
+    /// The last multicast: a digest of its bytes, whether it came over IPv4, and when.
+    last: Option<(u32, bool, Instant)>,
 }
 
 impl<'d> Engine<'d> {
@@ -207,9 +209,7 @@ impl<'d> Engine<'d> {
             return None;
         }
         if arrival.is_multicast() {
-            let mut hasher = SipHasher13::new();
-            hasher.write(bytes);
-            let this = (hasher.finish(), arrival.from.ip().to_canonical().is_ipv4());
+            let this = (digest(&[bytes]), canonical(arrival.from.ip()).is_ipv4());
             let is_copy = self.last.is_some_and(|(hash, v4, at)| {
                 hash == this.0 && v4 != this.1 && now.saturating_duration_since(at) < COPY
             });
@@ -252,7 +252,7 @@ impl<'d> Engine<'d> {
         let browser = self.browser.poll_timeout();
         // Without a network nothing is sent, but what is cached still ends.
         let responder = if self.network.is_usable() { self.responder.poll_timeout() } else { None };
-        [browser, responder].into_iter().flatten().min()
+        earliest(browser, responder)
     }
 
     /// Withdraws all that is published: goodbyes are due at once, and again a second later (M-12). Nothing is forgotten:
@@ -396,11 +396,13 @@ impl<'d> Engine<'d> {
     /// Shows the records of that name and type, those that others have told and this device's own; of a type that the name
     /// is known not to have, the NSEC record.
     pub(super) fn visit(&self, now: Instant, name: &NameRef<'_>, rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
-        self.responder.visit(&self.network, name, rtype, visitor);
+        let wire = name::copy(name);
+        let wire = wire.as_slice();
+        self.responder.visit(&self.network, wire, rtype, visitor);
         // What this device itself has told may have come back to it.
-        self.browser.visit(now, name, rtype, &mut |data| {
+        self.browser.visit(now, wire, rtype, &mut |data| {
             let mut own = false;
-            self.responder.visit(&self.network, name, rtype, &mut |ours| own |= ours.is_same(data));
+            self.responder.visit(&self.network, wire, rtype, &mut |ours| own |= ours.is_same(data));
             if !own {
                 visitor(data);
             }

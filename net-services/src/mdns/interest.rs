@@ -4,6 +4,7 @@ use domain::base::Rtype;
 use net_core::time::Instant;
 
 use super::cache::{Cache, Cached};
+use super::name;
 use super::questions::Questions;
 
 /// The types that a record leads to, of the name in its data (RFC 6763 sections 4 and 5).
@@ -20,7 +21,7 @@ impl Cached<'_> {
         let about = self.about();
         about.is_lead()
             && (rtype == Rtype::NSEC || led_to(about.rtype).contains(&rtype))
-            && self.target().is_some_and(|target| target.eq_ignore_ascii_case(name))
+            && self.target().is_some_and(|target| name::eq(target, name))
     }
 }
 
@@ -48,7 +49,7 @@ impl Cache<'_> {
         for record in self.iter() {
             let about = record.about();
             if !about.is_lead() && lead.leads_to(record.name, about.rtype) {
-                record.change(|about| about.set_interest(true, true));
+                record.set_interest(true, true);
                 found(&record);
             }
         }
@@ -59,7 +60,7 @@ impl Cache<'_> {
     pub(super) fn review(&self, now: Instant, questions: &Questions<'_>) {
         for record in self.iter() {
             let (wanted, follow) = questions.interest(record.name, record.about().rtype);
-            record.change(|about| about.set_interest(wanted, follow));
+            record.set_interest(wanted, follow);
         }
         for rtype in [Rtype::PTR, Rtype::SRV] {
             for lead in self.iter().filter(|lead| lead.about().rtype == rtype && lead.about().is_lead()) {

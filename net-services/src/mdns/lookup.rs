@@ -1,6 +1,5 @@
 //! Looking up one thing: a host's addresses, an address's host, an instance of a service.
 
-use core::fmt::Write as _;
 use core::net::IpAddr;
 
 use domain::base::Rtype;
@@ -11,7 +10,7 @@ use net_core::time::{Duration, Instant, bounded, with_timeout};
 use super::browse::{Instance, Parts, collect_addresses};
 use super::data::Data;
 use super::engine::Engine;
-use super::name::{self, NameRef, Text};
+use super::name::{self, NameBuf, NameRef};
 use super::{Mdns, MdnsError, QuestionId};
 
 /// What a lookup waits for further when it has an address and another of the other IP version may be on the way.
@@ -126,7 +125,8 @@ impl Mdns<'_> {
         timeout: Duration,
         buffer: &'b mut [u8],
     ) -> Result<&'b str, MdnsError> {
-        let name = name::reverse(address);
+        let mut name = NameBuf::new();
+        name.reverse(address)?;
         let name = name::by_ref(&name);
         let _asking = Asking::new(self, &name, [Some(Rtype::PTR), None], false)?;
         let answer = self.when(|engine| {
@@ -134,7 +134,7 @@ impl Mdns<'_> {
             engine.visit(Instant::now(), &name, Rtype::PTR, &mut |data| match data {
                 Data::Ptr(host) if !matches!(answer, Some(Ok(_))) => {
                     let mut text = super::browse::Cursor::new(buffer);
-                    let written = write!(text, "{}", Text(*host)).map_err(|_| MdnsError::BufferTooSmall);
+                    let written = name::write_text(host, &mut text).map_err(|_| MdnsError::BufferTooSmall);
                     answer = Some(written.map(|()| text.length()));
                 }
                 Data::Nsec { .. } if answer.is_none() => answer = Some(Err(MdnsError::NoData)),
@@ -163,7 +163,8 @@ impl Mdns<'_> {
         buffer: &'b mut [u8],
     ) -> Result<Instance<'b>, MdnsError> {
         let kind = name::service_type(kind)?;
-        let name = name::instance(instance, &name::by_ref(&kind))?;
+        let mut name = NameBuf::new();
+        name.instance(instance.as_bytes(), kind.as_slice())?;
         let name = name::by_ref(&name);
         let _asking = Asking::new(self, &name, [Some(Rtype::SRV), Some(Rtype::TXT)], true)?;
         let complete = self.when(|engine| {

@@ -37,18 +37,35 @@ const _: () = assert!(SERVICE_RECORDS <= SETS && SERVICE_RECORDS <= RECORDS);
 const SERVICE_RECORDS: usize = 5 + SUBTYPES;
 
 impl Kind {
-    pub(super) fn of_host() -> impl Iterator<Item = Self> {
-        let each = |kind: fn(u8) -> Self| (0..ADDRESSES as u8).map(kind);
-        let addresses = each(Self::Address).chain([Self::HostNsec]);
-        addresses.chain(each(Self::Reverse)).chain(each(Self::ReverseNsec))
-    }
+    /// Those of a host.
+    pub(super) const OF_HOST: [Self; RECORDS] = {
+        let mut kinds = [Self::HostNsec; RECORDS];
+        let mut i = 0;
+        while i < ADDRESSES {
+            let number = i as u8;
+            kinds[i] = Self::Address(number);
+            kinds[1 + ADDRESSES + i] = Self::Reverse(number);
+            kinds[1 + 2 * ADDRESSES + i] = Self::ReverseNsec(number);
+            i += 1;
+        }
+        kinds
+    };
 
-    pub(super) fn of_service() -> impl Iterator<Item = Self> {
-        let subtypes = (0..SUBTYPES as u8).map(Self::Subtype);
-        [Self::Instance, Self::Srv, Self::Txt].into_iter().chain(subtypes).chain([Self::Type, Self::ServiceNsec])
-    }
+    /// Those of a service.
+    pub(super) const OF_SERVICE: [Self; SERVICE_RECORDS] = {
+        let mut kinds = [Self::Instance; SERVICE_RECORDS];
+        (kinds[1], kinds[2]) = (Self::Srv, Self::Txt);
+        let mut i = 0;
+        while i < SUBTYPES {
+            kinds[3 + i] = Self::Subtype(i as u8);
+            i += 1;
+        }
+        (kinds[3 + SUBTYPES], kinds[4 + SUBTYPES]) = (Self::Type, Self::ServiceNsec);
+        kinds
+    };
 
     /// Its place among the records of one service or host.
+    #[inline(never)]
     fn index(self) -> usize {
         let index = match self {
             Self::HostNsec | Self::Instance => 0,
@@ -105,6 +122,7 @@ impl Marks {
     }
 
     /// Where the time of a record is. `v4`: it is an address of IPv4.
+    #[inline(never)]
     fn set(kind: Kind, v4: bool) -> usize {
         match kind {
             Kind::HostNsec => 0,
@@ -121,11 +139,13 @@ impl Marks {
     }
 
     /// Whether it was multicast less than `span` ago.
+    #[inline(never)]
     pub(super) fn was_multicast_within(&self, kind: Kind, v4: bool, span: Duration, now: Instant) -> bool {
         self.last(kind, v4).is_within(span, now)
     }
 
     /// When it will be `span` since it was multicast.
+    #[inline(never)]
     pub(super) fn multicast_again(&self, kind: Kind, v4: bool, span: Duration, now: Instant) -> Millis {
         self.last(kind, v4).end_of(span, now)
     }
@@ -137,16 +157,19 @@ impl Marks {
     }
 
     /// The replies that it belongs to.
+    #[inline(never)]
     pub(super) fn replies(&self, kind: Kind) -> Replies {
         self.replies.get(kind.index()).copied().unwrap_or_default()
     }
 
+    #[inline(never)]
     pub(super) fn add(&mut self, kind: Kind, replies: Replies) {
         if let Some(mask) = self.replies.get_mut(kind.index()) {
             *mask |= replies;
         }
     }
 
+    #[inline(never)]
     pub(super) fn remove(&mut self, kind: Kind, replies: Replies) {
         if let Some(mask) = self.replies.get_mut(kind.index()) {
             *mask &= !replies;
@@ -159,6 +182,7 @@ impl Marks {
     }
 
     /// Some record belongs to one of these replies.
+    #[inline(never)]
     pub(super) fn any(&self, replies: Replies) -> bool {
         self.replies.iter().any(|mask| mask & replies != 0)
     }

@@ -1,17 +1,14 @@
 //! Messages: reading what came, as far as it can be read, and composing what goes out.
 
-use domain::base::header::{HeaderCounts, HeaderSection};
 use domain::base::iana::{Class, Opcode, Rcode};
 use domain::base::message::Section;
-use domain::base::message_builder::StaticCompressor;
-use domain::base::question::ComposeQuestion as _;
-use domain::base::record::ComposeRecord as _;
-use domain::base::{Message, Rtype, ToName as _};
-use domain::dep::octseq::{OctetsBuilder as _, Truncate as _};
-use net_core::dns::SliceComposer;
+use domain::base::rdata::RecordData as _;
+use domain::base::{Message, Rtype};
+use domain::dep::octseq::Parser;
+use heapless::Vec;
 
 use super::data::Data;
-use super::name::NameRef;
+use super::name::{self, NameBuf, NameRef};
 
 /// In the class of a question: "answer me by unicast" (RFC 6762 section 5.4). In that of a record: "this is all there is"
 /// (section 10.2, cache-flush).
@@ -64,42 +61,145 @@ impl<'m> Incoming<'m> {
     }
 
     /// The questions, up to the first that is broken. Those of other classes are left out.
-    pub(super) fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
-        self.0.question().map_while(Result::ok).filter_map(|question| {
-            let class = question.qclass().to_int();
-            let known = Class::from_int(class & !TOP_BIT);
-            (known == Class::IN || known == Class::ANY).then(|| Question {
-                name: *question.qname(),
-                rtype: question.qtype(),
-                unicast: class & TOP_BIT != 0,
-            })
-        })
+    pub(super) fn questions(&self) -> Questions<'m> {
+        let mut rest = Parser::from_ref(self.0.as_slice());
+        // There is a header, or it would be no message.
+        let left = if rest.advance(HEADER).is_ok() { self.0.header_counts().qdcount() } else { 0 };
+        Questions { rest, left }
     }
 
     /// The class of the first question of class IN or ANY, without its top bit.
     pub(super) fn first_class(&self) -> u16 {
-        let mut classes = self.0.question().map_while(Result::ok).map(|question| question.qclass().to_int() & !TOP_BIT);
-        classes.find(|class| [Class::IN, Class::ANY].contains(&Class::from_int(*class))).unwrap_or(Class::IN.to_int())
+        let mut questions = self.questions();
+        loop {
+            match questions.read() {
+                Some((_, class)) if is_known(class) => return class & !TOP_BIT,
+                Some(_) => {}
+                None => return Class::IN.to_int(),
+            }
+        }
     }
 
     /// The records of all sections, up to the first whose frame is broken. Those of other classes, and those whose data
     /// cannot be read, are left out: the others still count.
-    pub(super) fn records(&self) -> impl Iterator<Item = (Section, Record<'m>)> + use<'m> {
-        self.0.iter().map_while(Result::ok).filter_map(|(record, section)| {
-            let class = record.class().to_int();
-            if Class::from_int(class & !TOP_BIT) != Class::IN {
-                return None;
-            }
-            let (name, ttl) = (record.owner(), record.ttl().as_secs());
-            let data = record.into_record::<Data<'m>>().ok()??.into_data();
-            Some((section, Record { name, flush: class & TOP_BIT != 0, ttl, data }))
-        })
+    pub(super) fn records(&self) -> Records<'m> {
+        let mut questions = self.questions();
+        while questions.read().is_some() {}
+        let counts = self.0.header_counts();
+        let mut left = [counts.ancount(), counts.nscount(), counts.arcount()];
+        if questions.left > 0 {
+            left = [0; 3]; // a broken question: nobody knows where the records begin
+        }
+        Records { rest: questions.rest, left }
     }
 }
 
+/// Bytes before the questions.
+const HEADER: usize = 12;
+
+/// Of a question: IN or ANY, whatever the top bit.
+fn is_known(class: u16) -> bool {
+    let class = Class::from_int(class & !TOP_BIT);
+    class == Class::IN || class == Class::ANY
+}
+
+/// The questions of a message.
+pub(super) struct Questions<'m> {
+    rest: Parser<'m, [u8]>,
+    left: u16,
+}
+
+impl<'m> Questions<'m> {
+    /// The next question, of whatever class, and its class. `None`: there is none, or it is broken.
+    #[inline(never)]
+    fn read(&mut self) -> Option<(Question<'m>, u16)> {
+        let left = self.left.checked_sub(1)?;
+        let name = name::read(&mut self.rest)?;
+        let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
+        let class = self.rest.parse_u16_be().ok()?;
+        self.left = left;
+        Some((Question { name, rtype, unicast: class & TOP_BIT != 0 }, class))
+    }
+}
+
+impl<'m> Iterator for Questions<'m> {
+    type Item = Question<'m>;
+
+    fn next(&mut self) -> Option<Question<'m>> {
+        loop {
+            let (question, class) = self.read()?;
+            if is_known(class) {
+                return Some(question);
+            }
+        }
+    }
+}
+
+/// The records of a message, with the section of each.
+pub(super) struct Records<'m> {
+    rest: Parser<'m, [u8]>,
+    /// How many are left of each section.
+    left: [u16; 3],
+}
+
+impl<'m> Records<'m> {
+    /// The section of the next record.
+    fn section(&mut self) -> Option<Section> {
+        for (left, section) in self.left.iter_mut().zip([Section::Answer, Section::Authority, Section::Additional]) {
+            if *left > 0 {
+                *left -= 1;
+                return Some(section);
+            }
+        }
+        None
+    }
+
+    /// The next record: `Some(None)` for one that is left out. `None`: there is none, or its frame is broken.
+    #[inline(never)]
+    fn read(&mut self) -> Option<Option<Record<'m>>> {
+        let name = name::read(&mut self.rest)?;
+        let rtype = Rtype::from_int(self.rest.parse_u16_be().ok()?);
+        let class = self.rest.parse_u16_be().ok()?;
+        let ttl = self.rest.parse_u32_be().ok()?;
+        let length = self.rest.parse_u16_be().ok()?;
+        let mut bytes = self.rest.parse_parser(length.into()).ok()?;
+        if Class::from_int(class & !TOP_BIT) != Class::IN {
+            return Some(None);
+        }
+        let data = Data::read(rtype, &mut bytes);
+        Some(data.map(|data| Record { name, flush: class & TOP_BIT != 0, ttl, data }))
+    }
+}
+
+impl<'m> Iterator for Records<'m> {
+    type Item = (Section, Record<'m>);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(Section, Record<'m>)> {
+        loop {
+            let section = self.section()?;
+            match self.read() {
+                Some(Some(record)) => return Some((section, record)),
+                Some(None) => {}
+                None => {
+                    self.left = [0; 3];
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Names that others in a message may point to: as many as are remembered.
+const NAMES: usize = 24;
+/// The first two bits of a pointer; what it points to is below (RFC 1035 section 4.1.4).
+const POINTER: u16 = 0xc000;
+/// The first place that no pointer reaches.
+const POINTER_END: usize = 0x4000;
+
 /// An end that a message has had.
 pub(super) struct Mark {
-    counts: HeaderCounts,
+    counts: [u8; 8],
     length: usize,
 }
 
@@ -107,65 +207,85 @@ pub(super) struct Mark {
 ///
 /// Nothing is written of what does not fit.
 pub(super) struct Writer<'b> {
-    target: StaticCompressor<SliceComposer<'b>>,
+    buffer: &'b mut [u8],
+    length: usize,
+    /// Where names begin, and what follows each of their labels.
+    names: Vec<u16, NAMES>,
+    /// Names are compressed in SRV and NSEC too, where unicast DNS must not (RFC 6762 section 18.14).
+    compress_all: bool,
 }
 
 impl<'b> Writer<'b> {
     /// A query. `None` when the buffer is shorter than a header, 12 bytes.
+    #[inline(never)]
     pub(super) fn query(buffer: &'b mut [u8]) -> Option<Self> {
-        let mut target = StaticCompressor::new(SliceComposer::new(buffer));
-        target.append_slice(HeaderSection::new().as_slice()).ok()?;
-        Some(Self { target })
+        buffer.get_mut(..HEADER)?.fill(0);
+        Some(Self { buffer, length: HEADER, names: Vec::new(), compress_all: true })
     }
 
     /// A response: QR and AA are set (RFC 6762 sections 18.2 and 18.4). The id is 0 but in a reply to a legacy query.
     pub(super) fn response(buffer: &'b mut [u8], id: u16) -> Option<Self> {
-        let mut writer = Self::query(buffer)?;
-        let header = writer.header().header_mut();
-        header.set_qr(true);
-        header.set_aa(true);
-        header.set_id(id);
+        let writer = Self::query(buffer)?;
+        let [a, b] = id.to_be_bytes();
+        writer.buffer.get_mut(..3)?.copy_from_slice(&[a, b, 0x84]);
         Some(writer)
     }
 
-    fn header(&mut self) -> &mut HeaderSection {
-        HeaderSection::for_message_slice_mut(self.target.as_slice_mut())
+    /// From now on, names in data are compressed only as in unicast DNS.
+    pub(super) fn compress_as_unicast(&mut self) {
+        self.compress_all = false;
     }
 
     pub(super) fn set_truncated(&mut self) {
-        self.header().header_mut().set_tc(true);
+        if let Some(flags) = self.buffer.get_mut(2) {
+            *flags |= 2;
+        }
+    }
+
+    /// How many questions it has, and records of each section, two bytes for each.
+    fn counts(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(4..HEADER).unwrap_or_default()
     }
 
     /// Whether it says anything.
+    #[inline(never)]
     pub(super) fn is_empty(&mut self) -> bool {
-        let counts = self.header().counts();
-        (counts.qdcount(), counts.ancount(), counts.nscount(), counts.arcount()) == (0, 0, 0, 0)
+        self.length == HEADER
     }
 
     pub(super) fn len(&self) -> usize {
-        self.target.as_slice().len()
+        self.length
     }
 
     /// Where the message ends now, to come back to.
+    #[inline(never)]
     pub(super) fn mark(&mut self) -> Mark {
-        Mark { counts: *self.header().counts(), length: self.len() }
+        let mut counts = [0; 8];
+        counts.copy_from_slice(self.counts());
+        Mark { counts, length: self.length }
     }
 
     /// Takes back all that was added since.
+    #[inline(never)]
     pub(super) fn rewind(&mut self, mark: &Mark) {
-        *self.header().counts_mut() = mark.counts;
-        self.target.truncate(mark.length);
+        self.counts().copy_from_slice(&mark.counts);
+        self.length = mark.length;
+        self.names.retain(|at| usize::from(*at) < mark.length);
+    }
+
+    fn written(&self) -> Option<Incoming<'_>> {
+        Incoming::read(self.buffer.get(..self.length)?)
     }
 
     /// One of its questions.
     pub(super) fn asked(&self, number: usize) -> Option<Question<'_>> {
-        Incoming::read(self.target.as_slice())?.questions().nth(number)
+        self.written()?.questions().nth(number)
     }
 
     /// Whether it asks that already.
     pub(super) fn asks(&self, question: &Question<'_>) -> bool {
-        let same = |other: Question<'_>| other.rtype == question.rtype && other.name.name_eq(&question.name);
-        Incoming::read(self.target.as_slice()).is_some_and(|message| message.questions().any(same))
+        let same = |other: Question<'_>| other.rtype == question.rtype && name::is_same(&other.name, &question.name);
+        self.written().is_some_and(|message| message.questions().any(same))
     }
 
     /// Adds a question. `false`: it does not fit.
@@ -175,34 +295,123 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds a question of some class. `false`: it does not fit.
+    #[inline(never)]
     pub(super) fn question_of_class(&mut self, name: &NameRef<'_>, rtype: Rtype, class: u16) -> bool {
-        let before = self.len();
-        let written = (*name, rtype, Class::from_int(class)).compose_question(&mut self.target);
-        let counted = written.is_ok() && self.header().counts_mut().inc_qdcount().is_ok();
-        self.keep(counted, before)
+        let mark = self.mark();
+        let fits = self.put_name(name::copy(name).as_slice()) && self.put_u16(rtype.to_int()) && self.put_u16(class);
+        self.keep(fits, 0, &mark)
     }
 
     /// Adds a record. `false`: it does not fit.
+    #[inline(never)]
     pub(super) fn record(&mut self, section: Section, record: &Record<'_>) -> bool {
-        let class = Class::from_int(Class::IN.to_int() | if record.flush { TOP_BIT } else { 0 });
-        let before = self.len();
-        let written = (record.name, class, record.ttl, record.data).compose_record(&mut self.target);
-        let counts = self.header().counts_mut();
-        let counted = written.is_ok()
-            && match section {
-                Section::Answer => counts.inc_ancount(),
-                Section::Authority => counts.inc_nscount(),
-                Section::Additional => counts.inc_arcount(),
-            }
-            .is_ok();
-        self.keep(counted, before)
+        let mark = self.mark();
+        let fits = self.put_record(record);
+        let count = match section {
+            Section::Answer => 1,
+            Section::Authority => 2,
+            Section::Additional => 3,
+        };
+        self.keep(fits, count, &mark)
     }
 
-    fn keep(&mut self, counted: bool, before: usize) -> bool {
+    fn put_record(&mut self, record: &Record<'_>) -> bool {
+        let rtype = record.data.rtype();
+        let class = Class::IN.to_int() | if record.flush { TOP_BIT } else { 0 };
+        let fits = self.put_name(name::copy(&record.name).as_slice())
+            && self.put_u16(rtype.to_int())
+            && self.put_u16(class)
+            && self.put(&record.ttl.to_be_bytes())
+            && self.put_u16(0);
+        let start = self.length;
+        let mut scratch = NameBuf::new();
+        let flat = record.data.flat(&mut scratch);
+        let [head, name, tail] = flat.parts();
+        let is_compressed = !name.is_empty() && (self.compress_all || rtype == Rtype::PTR);
+        let fits = fits
+            && self.put(head)
+            && (if is_compressed { self.put_name(name) } else { self.put(name) })
+            && self.put(tail);
+        // Now its length is known.
+        let length = (self.length.saturating_sub(start) as u16).to_be_bytes();
+        match self.buffer.get_mut(start.saturating_sub(2)..start) {
+            Some(place) if fits => place.copy_from_slice(&length),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Counts what was added, or takes it back if it does not fit.
+    fn keep(&mut self, fits: bool, count: usize, mark: &Mark) -> bool {
+        let counted = match self.counts().get_mut(2 * count..2 * count + 2) {
+            Some([high, low]) if fits => match u16::from_be_bytes([*high, *low]).checked_add(1) {
+                Some(sum) => {
+                    [*high, *low] = sum.to_be_bytes();
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
         if !counted {
-            self.target.truncate(before);
+            self.rewind(mark);
         }
         counted
+    }
+
+    /// Writes a name, or what of it is not in the message, and where the rest is.
+    #[inline(never)]
+    fn put_name(&mut self, name: &[u8]) -> bool {
+        let mut rest = name;
+        while let Some(length) = rest.first().filter(|length| **length > 0) {
+            if let Some(at) = self.names.iter().find(|at| self.is_at((**at).into(), rest)) {
+                return self.put_u16(POINTER | at);
+            }
+            if self.length < POINTER_END {
+                let _ = self.names.push(self.length as u16); // of so many names, the first are remembered
+            }
+            let Some((label, later)) = rest.split_at_checked(usize::from(*length) + 1) else { return false };
+            if !self.put(label) {
+                return false;
+            }
+            rest = later;
+        }
+        self.put(&[0])
+    }
+
+    /// Whether a name stands there.
+    fn is_at(&self, mut at: usize, mut name: &[u8]) -> bool {
+        let message = self.buffer.get(..self.length).unwrap_or_default();
+        loop {
+            let length = message.get(at).copied().unwrap_or_default();
+            if u16::from(length) >= POINTER >> 8 {
+                // One written here: it points to what is before.
+                let low = message.get(at + 1).copied().unwrap_or_default();
+                at = usize::from(u16::from_be_bytes([length, low]) & !POINTER);
+                continue;
+            }
+            let end = usize::from(length) + 1;
+            match (message.get(at..at + end), name.split_at_checked(end)) {
+                (Some(label), Some((own, later))) if name::eq(label, own) => name = later,
+                _ => return false,
+            }
+            if length == 0 {
+                return true;
+            }
+            at += end;
+        }
+    }
+
+    fn put_u16(&mut self, value: u16) -> bool {
+        self.put(&value.to_be_bytes())
+    }
+
+    #[inline(never)]
+    fn put(&mut self, bytes: &[u8]) -> bool {
+        let Some(room) = self.buffer.get_mut(self.length..self.length + bytes.len()) else { return false };
+        room.copy_from_slice(bytes);
+        self.length += bytes.len();
+        true
     }
 }
 

@@ -87,6 +87,8 @@
 //!
 //! What of the RFCs is done, section by section, is in the README of this crate.
 
+// Functions that many others call are `#[inline(never)]`: repeated in each of these they would take 25 KB more of a chip's
+// flash. Those with a single caller need nothing.
 mod answer;
 mod asking;
 mod browse;
@@ -98,6 +100,7 @@ mod clock;
 mod config;
 mod conflict;
 mod data;
+mod digest;
 mod engine;
 mod error;
 mod interest;

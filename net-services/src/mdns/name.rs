@@ -6,15 +6,15 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use domain::base::name::{Name, NameBuilder, ParsedName, ToName};
+use domain::base::name::{Name, ParsedName, ToName as _};
+use domain::dep::octseq::Parser;
 use heapless::{String, Vec};
 
 use super::MdnsError;
+use super::network::{canonical, octets};
 
 /// A name as on the wire, borrowed: in a message, where it may be compressed, or anywhere else.
 pub(super) type NameRef<'a> = ParsedName<&'a [u8]>;
-/// A name as on the wire, in memory of its own.
-pub(super) type NameBuf = Name<Vec<u8, NAME_MAX>>;
 
 /// Bytes of the longest name on the wire (RFC 1035 section 2.3.4).
 const NAME_MAX: usize = 255;
@@ -25,16 +25,16 @@ pub(super) const LABEL_MAX: usize = 63;
 pub type Label = String<LABEL_MAX>;
 
 const LOCAL: &[u8] = b"local";
+/// The domain as on the wire.
+const LOCAL_DOMAIN: &[u8] = b"\x05local\0";
+/// The label between a subtype and its type (RFC 6763 section 7.1).
+const SUB: &[u8] = b"_sub";
 
 /// The name under which all service types are listed (RFC 6763 section 9), as on the wire.
-const TYPES: &[u8] = b"\x09_services\x07_dns-sd\x04_udp\x05local\x00";
-
-/// The name under which all service types are listed.
-pub(super) fn types() -> NameRef<'static> {
-    from_wire(TYPES)
-}
+pub(super) const TYPES: &[u8] = b"\x09_services\x07_dns-sd\x04_udp\x05local\0";
 
 /// A name that has been written before, from its bytes; the root for bytes that are no name.
+#[inline(never)]
 pub(super) fn from_wire(bytes: &[u8]) -> NameRef<'_> {
     const ROOT: &[u8] = &[0];
     match Name::from_octets(bytes).or_else(|_| Name::from_octets(ROOT)) {
@@ -43,59 +43,175 @@ pub(super) fn from_wire(bytes: &[u8]) -> NameRef<'_> {
     }
 }
 
-/// The name without any label: memory for another.
-pub(super) fn root() -> NameBuf {
-    match NameBuf::from_octets(Vec::from([0])) {
-        Ok(name) => name,
-        Err(_) => unreachable!("a 0 by itself is a name"),
-    }
-}
-
 /// Borrows a name.
 pub(super) fn by_ref(name: &NameBuf) -> NameRef<'_> {
     from_wire(name.as_slice())
 }
 
-/// Puts a name together, label by label.
-pub(super) struct Builder(NameBuilder<Vec<u8, NAME_MAX>>);
+/// A name as on the wire, uncompressed, in memory of its own: at first without any label, and without the root, with which
+/// it ends when it is complete.
+#[derive(Debug, Clone)]
+pub(super) struct NameBuf(Vec<u8, NAME_MAX>);
 
-impl Builder {
-    pub(super) fn new() -> Self {
-        Self(NameBuilder::new())
+impl NameBuf {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
     }
 
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a label.
+    ///
     /// # Errors
     /// [`MdnsError::InvalidName`]: empty, longer than 63 bytes, or the name would be longer than 255.
-    pub(super) fn label(mut self, label: &[u8]) -> Result<Self, MdnsError> {
-        if label.is_empty() || label.len() > LABEL_MAX {
+    #[inline(never)]
+    pub(super) fn label(&mut self, label: &[u8]) -> Result<&mut Self, MdnsError> {
+        let fits = (1..=LABEL_MAX).contains(&label.len());
+        if !fits || self.0.push(label.len() as u8).is_err() {
             return Err(MdnsError::InvalidName);
         }
-        self.0.append_label(label).map_err(|_| MdnsError::InvalidName)?;
-        Ok(self)
+        self.append(label)
     }
 
-    /// The labels of `text`, which has dots between them.
+    /// Adds the labels of `text`, which has dots between them.
     ///
     /// # Errors
     /// As [`label`](Self::label).
-    pub(super) fn dotted(self, text: &str) -> Result<Self, MdnsError> {
-        text.split('.').try_fold(self, |name, label| name.label(label.as_bytes()))
+    pub(super) fn dotted(&mut self, text: &str) -> Result<&mut Self, MdnsError> {
+        for label in text.as_bytes().split(|byte| *byte == b'.') {
+            self.label(label)?;
+        }
+        Ok(self)
     }
 
-    /// The labels of another name but its root.
-    pub(super) fn labels_of(self, name: &NameRef<'_>) -> Result<Self, MdnsError> {
-        name.iter().filter(|label| !label.is_root()).try_fold(self, |name, label| name.label(label.as_slice()))
+    /// Adds all that another name has, its root too: this one is complete then.
+    ///
+    /// # Errors
+    /// [`MdnsError::InvalidName`]: it would be longer than 255 bytes.
+    #[inline(never)]
+    pub(super) fn append(&mut self, wire: &[u8]) -> Result<&mut Self, MdnsError> {
+        self.0.extend_from_slice(wire).map_err(|_| MdnsError::InvalidName)?;
+        Ok(self)
     }
 
     /// Adds `local` and the root.
-    pub(super) fn local(self) -> Result<NameBuf, MdnsError> {
-        self.label(LOCAL)?.end()
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub(super) fn local(&mut self) -> Result<&mut Self, MdnsError> {
+        self.append(LOCAL_DOMAIN)
     }
 
-    /// Adds the root.
-    pub(super) fn end(self) -> Result<NameBuf, MdnsError> {
-        self.0.into_name().map_err(|_| MdnsError::InvalidName)
+    /// Writes the name of an instance of a service type: its first label is the instance's own name, whatever that contains.
+    ///
+    /// # Errors
+    /// [`MdnsError::InvalidName`].
+    pub(super) fn instance(&mut self, label: &[u8], service_type: &[u8]) -> Result<&mut Self, MdnsError> {
+        self.label(label)?.append(service_type)
     }
+
+    /// Writes the name under which the instances of a subtype are (RFC 6763 section 7.1).
+    ///
+    /// # Errors
+    /// [`MdnsError::InvalidName`].
+    pub(super) fn subtype(&mut self, label: &[u8], service_type: &[u8]) -> Result<&mut Self, MdnsError> {
+        self.label(label)?.label(SUB)?.append(service_type)
+    }
+
+    /// Writes the name under which a host's reverse record is: RFC 1035 section 3.5, RFC 3596 section 2.5. (`domain` can do
+    /// this too, with hexadecimal digits in upper case.)
+    ///
+    /// # Errors
+    /// None in an empty one: it has 74 bytes at the most.
+    #[inline(never)]
+    pub(super) fn reverse(&mut self, address: IpAddr) -> Result<&mut Self, MdnsError> {
+        let address = canonical(address);
+        for byte in octets(address).iter().rev() {
+            if address.is_ipv4() {
+                self.label(decimal((*byte).into()).as_bytes())?;
+            } else {
+                self.label(&[hexadecimal(byte & 15)])?.label(&[hexadecimal(byte >> 4)])?;
+            }
+        }
+        self.append(if address.is_ipv4() { IN_ADDR } else { IP6 })
+    }
+}
+
+/// The names that those of addresses end with, as on the wire.
+const IN_ADDR: &[u8] = b"\x07in-addr\x04arpa\0";
+const IP6: &[u8] = b"\x03ip6\x04arpa\0";
+
+const fn hexadecimal(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
+}
+
+/// A number's decimal digits. (With `core::fmt` they would take 3 KB of a chip's flash.)
+#[inline(never)]
+pub(super) fn decimal(number: u16) -> String<5> {
+    let mut digits = String::new();
+    for unit in [10_000, 1000, 100, 10, 1] {
+        if number >= unit || unit == 1 {
+            let _ = digits.push((b'0' + (number / unit % 10) as u8).into()); // there are 5 at most
+        }
+    }
+    digits
+}
+
+/// Whether bytes are the same, but for the case of ASCII letters.
+#[inline(never)]
+pub(super) fn eq(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+/// Reads a name.
+#[inline(never)]
+pub(super) fn read<'a>(bytes: &mut Parser<'a, [u8]>) -> Option<NameRef<'a>> {
+    NameRef::parse(bytes).ok()
+}
+
+/// Whether two names are the same, but for the case of letters.
+#[inline(never)]
+pub(super) fn is_same(a: &NameRef<'_>, b: &NameRef<'_>) -> bool {
+    a.name_eq(b)
+}
+
+/// What follows the first label of a name on the wire, uncompressed, if that is `label`.
+#[inline(never)]
+pub(super) fn after_label<'n>(name: &'n [u8], label: &[u8]) -> Option<&'n [u8]> {
+    let (length, rest) = name.split_first()?;
+    let (first, rest) = rest.split_at_checked(usize::from(*length))?;
+    eq(first, label).then_some(rest)
+}
+
+/// Whether a name on the wire, uncompressed, is that of a host, [`NameBuf::instance`] or [`NameBuf::subtype`].
+pub(super) fn is_host(name: &[u8], label: &[u8]) -> bool {
+    is_instance(name, label, LOCAL_DOMAIN)
+}
+
+pub(super) fn is_instance(name: &[u8], label: &[u8], service_type: &[u8]) -> bool {
+    after_label(name, label).is_some_and(|rest| eq(rest, service_type))
+}
+
+pub(super) fn is_subtype(name: &[u8], label: &[u8], service_type: &[u8]) -> bool {
+    after_label(name, label).is_some_and(|rest| is_instance(rest, SUB, service_type))
+}
+
+/// Whether a name on the wire, uncompressed, is that of the reverse record of an address.
+pub(super) fn is_reverse_of(name: &[u8], address: IpAddr) -> bool {
+    // Most names are others: that is seen sooner than the whole is written.
+    const ARPA: &[u8] = b"\x04arpa\0";
+    let end = name.len().saturating_sub(ARPA.len());
+    if !name.get(end..).is_some_and(|end| eq(end, ARPA)) {
+        return false;
+    }
+    let mut reverse = NameBuf::new();
+    reverse.reverse(address).is_ok_and(|reverse| eq(reverse.as_slice(), name))
 }
 
 /// A host's name from what a user calls it: `esp32`, `ESP32.local` or `esp32.local.`.
@@ -103,7 +219,9 @@ impl Builder {
 /// # Errors
 /// [`MdnsError::InvalidName`].
 pub(super) fn host(text: &str) -> Result<NameBuf, MdnsError> {
-    Builder::new().dotted(without_local(text))?.local()
+    let mut name = NameBuf::new();
+    name.dotted(without_local(text))?.local()?;
+    Ok(name)
 }
 
 /// The same as one label: what devices have.
@@ -117,11 +235,12 @@ pub(super) fn host_label(text: &str) -> Result<&str, MdnsError> {
 }
 
 /// `text` without `.local` at its end, which users often add.
+#[inline(never)]
 pub(super) fn without_local(text: &str) -> &str {
     let text = text.strip_suffix('.').unwrap_or(text);
     let at = text.len().saturating_sub(LOCAL.len() + 1);
     match text.split_at_checked(at) {
-        Some((head, tail)) if !head.is_empty() && tail.eq_ignore_ascii_case(".local") => head,
+        Some((head, tail)) if !head.is_empty() && eq(tail.as_bytes(), b".local") => head,
         _ => text,
     }
 }
@@ -132,59 +251,39 @@ pub(super) fn without_local(text: &str) -> &str {
 /// [`MdnsError::InvalidType`] when it is none (RFC 6763 section 7): the last label is not `_tcp` or `_udp`, the one
 /// before does not begin with `_`, or there are others that are not a subtype's. [`MdnsError::InvalidName`] when a label or
 /// the whole is too long.
+#[inline(never)]
 pub(super) fn service_type(text: &str) -> Result<NameBuf, MdnsError> {
-    let text = without_local(text);
-    let mut labels = text.rsplit('.');
-    let protocol = labels.next().unwrap_or_default();
-    let is_protocol = protocol.eq_ignore_ascii_case("_tcp") || protocol.eq_ignore_ascii_case("_udp");
-    let is_service = labels.next().is_some_and(|label| label.len() > 1 && label.starts_with('_'));
-    let is_subtype = match labels.next() {
-        None => true,
-        Some(sub) => sub.eq_ignore_ascii_case("_sub") && labels.next().is_some() && labels.next().is_none(),
-    };
-    if is_protocol && is_service && is_subtype {
-        Builder::new().dotted(text)?.local()
-    } else {
-        Err(MdnsError::InvalidType)
+    let mut labels: [&[u8]; 4] = [&[]; 4];
+    let mut count = 0;
+    for label in without_local(text).as_bytes().split(|byte| *byte == b'.') {
+        *labels.get_mut(count).ok_or(MdnsError::InvalidType)? = label;
+        count += 1;
     }
-}
-
-/// An instance of a service type: its first label is the instance's own name, whatever that contains.
-///
-/// # Errors
-/// [`MdnsError::InvalidName`].
-pub(super) fn instance(label: &str, service_type: &NameRef<'_>) -> Result<NameBuf, MdnsError> {
-    Builder::new().label(label.as_bytes())?.labels_of(service_type)?.end()
-}
-
-/// The name under which a host's reverse record is: RFC 1035 section 3.5, RFC 3596 section 2.5.
-pub(super) fn reverse(address: IpAddr) -> NameBuf {
-    // 74 bytes at the most, so it fits. (`domain` can do this too, with hexadecimal digits in upper case.)
-    write_reverse(address.to_canonical()).unwrap_or_else(|_| root())
-}
-
-fn write_reverse(address: IpAddr) -> Result<NameBuf, MdnsError> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)..=usize::from(nibble)).unwrap_or_default();
-    let name = match address {
-        IpAddr::V4(v4) => v4.octets().iter().rev().try_fold(Builder::new(), |name, byte| {
-            let mut text = String::<3>::new();
-            fmt::Write::write_fmt(&mut text, format_args!("{byte}")).map_err(|_| MdnsError::InvalidName)?;
-            name.label(text.as_bytes())
-        })?,
-        IpAddr::V6(v6) => v6
-            .octets()
-            .iter()
-            .rev()
-            .try_fold(Builder::new(), |name, byte| name.label(digit(byte & 15))?.label(digit(byte >> 4)))?,
+    let (service, protocol) = match labels {
+        [service, protocol, ..] if count == 2 => (service, protocol),
+        [_, sub, service, protocol] if count == 4 && eq(sub, SUB) => (service, protocol),
+        _ => return Err(MdnsError::InvalidType),
     };
-    name.dotted(if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" })?.end()
+    if service.len() < 2 || !service.starts_with(b"_") || !(eq(protocol, b"_tcp") || eq(protocol, b"_udp")) {
+        return Err(MdnsError::InvalidType);
+    }
+    let mut name = NameBuf::new();
+    for label in labels.iter().take(count) {
+        name.label(label)?;
+    }
+    name.local()?;
+    Ok(name)
 }
 
 /// Copies a name.
+#[inline(never)]
 pub(super) fn copy(name: &NameRef<'_>) -> NameBuf {
-    // Every name fits 255 bytes.
-    name.try_to_name().unwrap_or_else(|_| root())
+    let mut copy = NameBuf::new();
+    for label in name.iter() {
+        // Every name fits 255 bytes.
+        let _ = copy.0.push(label.len() as u8).is_ok() && copy.0.extend_from_slice(label.as_slice()).is_ok();
+    }
+    copy
 }
 
 /// The first label as text, if it is UTF-8.
@@ -192,52 +291,89 @@ pub(super) fn first_label<'n>(name: &'n NameRef<'_>) -> Option<&'n str> {
     core::str::from_utf8(name.first().as_slice()).ok()
 }
 
+/// The last two labels before the root, the last one first; empty if there are fewer.
+#[inline(never)]
+fn last_labels<'n>(name: &'n NameRef<'_>) -> [&'n [u8]; 2] {
+    let mut last: [&[u8]; 2] = [&[]; 2];
+    for label in name.iter().filter(|label| !label.is_root()) {
+        last = [label.as_slice(), last[0]];
+    }
+    last
+}
+
 /// Whether the name is below `local`, or `local` itself.
+#[inline(never)]
 pub(super) fn is_local(name: &NameRef<'_>) -> bool {
-    name.iter().rfind(|label| !label.is_root()).is_some_and(|last| last.as_slice().eq_ignore_ascii_case(LOCAL))
+    let [last, _] = last_labels(name);
+    eq(last, LOCAL)
 }
 
 /// Whether the name is one of an address: below `in-addr.arpa` or `ip6.arpa`.
 pub(super) fn is_reverse(name: &NameRef<'_>) -> bool {
-    [b"\x07in-addr\x04arpa\0".as_slice(), b"\x03ip6\x04arpa\0"].iter().any(|parent| name.ends_with(&from_wire(parent)))
+    let [last, before] = last_labels(name);
+    eq(last, b"arpa") && (eq(before, b"in-addr") || eq(before, b"ip6"))
 }
 
-/// A name as text with dots, without the one at its end; bytes that are not UTF-8 as `\DDD`, dots within a label as
+/// Writes a name as text with dots, without the one at its end; bytes that are not UTF-8 as `\DDD`, dots within a label as
 /// `\.`, as in zone files (RFC 1035 section 5.1).
-pub(super) struct Text<'a>(pub(super) NameRef<'a>);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for (i, label) in self.0.iter().filter(|label| !label.is_root()).enumerate() {
-            if i > 0 {
-                f.write_char('.')?;
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn write_text(name: &NameRef<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+    let mut is_first = true;
+    for label in name.iter().filter(|label| !label.is_root()) {
+        if !is_first {
+            out.write_char('.')?;
+        }
+        is_first = false;
+        for chunk in label.as_slice().utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_ascii_control() {
+                    write_code(c as u8, out)?;
+                    continue;
+                }
+                if matches!(c, '.' | '\\') {
+                    out.write_char('\\')?;
+                }
+                out.write_char(c)?;
             }
-            for chunk in label.as_slice().utf8_chunks() {
-                for c in chunk.valid().chars() {
-                    match c {
-                        '.' | '\\' => write!(f, "\\{c}")?,
-                        c if c.is_ascii_control() => write!(f, "\\{:03}", c as u32)?,
-                        c => f.write_char(c)?,
-                    }
-                }
-                for byte in chunk.invalid() {
-                    write!(f, "\\{byte:03}")?;
-                }
+            for byte in chunk.invalid() {
+                write_code(*byte, out)?;
             }
         }
-        Ok(())
     }
+    Ok(())
+}
+
+/// `\DDD`
+fn write_code(byte: u8, out: &mut dyn fmt::Write) -> fmt::Result {
+    out.write_char('\\')?;
+    for digit in [byte / 100, byte / 10 % 10, byte % 10] {
+        out.write_char((b'0' + digit).into())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::string::ToString;
-
     use super::*;
 
     fn text(name: &NameBuf) -> std::string::String {
-        Text(by_ref(name)).to_string()
+        let mut text = std::string::String::new();
+        write_text(&by_ref(name), &mut text).unwrap();
+        text
+    }
+
+    fn reverse(address: IpAddr) -> NameBuf {
+        let mut name = NameBuf::new();
+        name.reverse(address).unwrap();
+        name
+    }
+
+    fn instance(label: &str, service_type: &NameBuf) -> Result<NameBuf, MdnsError> {
+        let mut name = NameBuf::new();
+        name.instance(label.as_bytes(), service_type.as_slice())?;
+        Ok(name)
     }
 
     #[test]
@@ -270,37 +406,38 @@ mod tests {
             "_c._a._sub._http._tcp",
             "x._http._tcp",
         ] {
-            assert_eq!(service_type(bad), Err(MdnsError::InvalidType), "{bad}");
+            assert_eq!(service_type(bad).err(), Some(MdnsError::InvalidType), "{bad}");
         }
-        assert_eq!(service_type(&std::format!("_{}._tcp", "x".repeat(63))), Err(MdnsError::InvalidName));
+        assert_eq!(service_type(&std::format!("_{}._tcp", "x".repeat(63))).err(), Some(MdnsError::InvalidName));
     }
 
     /// M-34: instance names hold dots, spaces and UTF-8.
     #[test]
     fn an_instance_name_is_one_label() {
         let kind = service_type("_http._tcp").unwrap();
-        let name = instance("Küche 2. Stock", &by_ref(&kind)).unwrap();
+        let name = instance("Küche 2. Stock", &kind).unwrap();
         assert_eq!(text(&name), "Küche 2\\. Stock._http._tcp.local");
         assert_eq!(first_label(&by_ref(&name)), Some("Küche 2. Stock"));
-        assert_eq!(instance("", &by_ref(&kind)), Err(MdnsError::InvalidName));
-        assert_eq!(instance(&"x".repeat(64), &by_ref(&kind)), Err(MdnsError::InvalidName));
-        assert!(name == instance("KüCHE 2. stock", &by_ref(&kind)).unwrap());
-        assert!(name != instance("KÜche 2. Stock", &by_ref(&kind)).unwrap(), "only ASCII");
+        assert_eq!(instance("", &kind).err(), Some(MdnsError::InvalidName));
+        assert_eq!(instance(&"x".repeat(64), &kind).err(), Some(MdnsError::InvalidName));
+        assert!(is_same(&by_ref(&name), &by_ref(&instance("KüCHE 2. stock", &kind).unwrap())));
+        assert!(!is_same(&by_ref(&name), &by_ref(&instance("KÜche 2. Stock", &kind).unwrap())), "only ASCII");
     }
 
     #[test]
     fn addresses_have_names() {
         assert_eq!(text(&reverse([192, 0, 2, 1].into())), "1.2.0.192.in-addr.arpa");
         assert!(text(&reverse("fe80::1".parse().unwrap())).ends_with("0.8.e.f.ip6.arpa"));
-        assert!(!is_local(&by_ref(&reverse([192, 0, 2, 1].into()))) && is_local(&types()));
-        assert!(is_reverse(&by_ref(&reverse([192, 0, 2, 1].into()))) && !is_reverse(&types()));
+        assert!(!is_local(&by_ref(&reverse([192, 0, 2, 1].into()))) && is_local(&from_wire(TYPES)));
+        assert!(is_reverse(&by_ref(&reverse([192, 0, 2, 1].into()))) && !is_reverse(&from_wire(TYPES)));
         assert!(is_reverse(&by_ref(&reverse("fe80::1".parse().unwrap()))));
-        assert_eq!(text(&copy(&types())), "_services._dns-sd._udp.local");
+        assert_eq!(text(&copy(&from_wire(TYPES))), "_services._dns-sd._udp.local");
     }
 
     #[test]
     fn text_escapes_what_would_mislead() {
-        let name = Builder::new().label(b"a.b\\\n\xff\xc3\xa4").unwrap().local().unwrap();
+        let mut name = NameBuf::new();
+        name.label(b"a.b\\\n\xff\xc3\xa4").unwrap().local().unwrap();
         assert_eq!(text(&name), "a\\.b\\\\\\010\\255ä.local");
     }
 }

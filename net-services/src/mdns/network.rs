@@ -24,20 +24,63 @@ impl Network {
         self.addresses.iter().map(IpInet::address)
     }
 
+    /// The address of that number, unless it is an earlier one again.
+    #[inline(never)]
+    pub(super) fn address(&self, number: usize) -> Option<IpAddr> {
+        let (earlier, rest) = self.addresses.split_at_checked(number)?;
+        let address = rest.first()?.address();
+        (!earlier.iter().any(|net| net.address() == address)).then_some(address)
+    }
+
+    #[inline(never)]
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.addresses().any(|own| own == address)
+    }
+
     /// Whether something can be sent and heard.
+    #[inline(never)]
     pub(super) fn is_usable(&self) -> bool {
         self.link_up && !self.addresses.is_empty()
     }
 
     /// Whether `address` is on this link, by its prefixes (RFC 6762 section 11).
+    #[inline(never)]
     pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
+        let address = canonical(address);
         let link_local = match address {
             IpAddr::V4(v4) => v4.is_link_local(),
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
         };
-        link_local || self.addresses.iter().any(|net| net.contains(&address))
+        link_local || self.addresses.iter().any(|net| has_prefix(net, address))
     }
+}
+
+/// Whether `address` begins with the prefix of `net`.
+fn has_prefix(net: &IpInet, address: IpAddr) -> bool {
+    let (own, other) = (octets(net.address()), octets(address));
+    let mut left = u32::from(net.network_length());
+    for (a, b) in own.iter().zip(&other) {
+        if (a ^ b).leading_zeros() < left.min(8) {
+            return false;
+        }
+        left = left.saturating_sub(8);
+    }
+    own.len() == other.len()
+}
+
+/// The bytes of an address.
+#[inline(never)]
+pub(super) fn octets(address: IpAddr) -> Vec<u8, 16> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().into_iter().collect(),
+        IpAddr::V6(v6) => v6.octets().into_iter().collect(),
+    }
+}
+
+/// [`IpAddr::to_canonical`], which is large.
+#[inline(never)]
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! New names for taken ones: `printer-2`, `Printer (2)` (RFC 6762 section 9, RFC 6763 appendix D).
 
-use core::fmt::Write as _;
-
-use super::name::LABEL_MAX;
+use super::name::{LABEL_MAX, decimal};
 use super::{Label, types};
 
 /// How a number stands behind a name.
@@ -26,10 +24,15 @@ impl Style {
 /// A name without its number, and the number: 1 if it has none, so that a stored name is counted on from.
 pub(super) fn split(given: &str, style: Style) -> (&str, u16) {
     let (before, after) = style.around();
-    let parts = given.strip_suffix(after).and_then(|text| text.rsplit_once(before));
-    match parts {
+    let base_and_digits = || {
+        let text = given.strip_suffix(after)?;
+        let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let (base, digits) = text.split_at_checked(text.len() - digits)?;
+        Some((base.strip_suffix(before)?, digits))
+    };
+    match base_and_digits() {
         // Only what would be written the same way again.
-        Some((base, digits)) if !base.is_empty() && !digits.starts_with(['0', '+']) => match digits.parse() {
+        Some((base, digits)) if !base.is_empty() && !digits.starts_with('0') => match digits.parse() {
             Ok(number @ 2..) => (base, number),
             _ => (given, 1),
         },
@@ -38,17 +41,18 @@ pub(super) fn split(given: &str, style: Style) -> (&str, u16) {
 }
 
 /// A name with its number, unless that is 1. So that it fits into 63 bytes, its base is cut, but not within a character.
+#[inline(never)]
 pub(super) fn join(base: &str, number: u16, style: Style) -> Label {
     if number <= 1 {
         return types::label(base);
     }
     let (before, after) = style.around();
-    let mut suffix = heapless::String::<8>::new();
-    // 65535 in parentheses has 8 bytes.
-    let _ = write!(suffix, "{before}{number}{after}");
-    let cut = base.floor_char_boundary(LABEL_MAX - suffix.len());
+    let digits = decimal(number);
+    let cut = base.floor_char_boundary(LABEL_MAX - before.len() - digits.len() - after.len());
     let mut label = types::label(base.get(..cut).unwrap_or_default());
-    let _ = label.push_str(&suffix); // there is room: the base was cut
+    for part in [before, &digits, after] {
+        let _ = label.push_str(part); // there is room: the base was cut
+    }
     label
 }
 

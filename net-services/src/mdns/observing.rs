@@ -4,7 +4,6 @@
 use core::net::IpAddr;
 
 use domain::base::Rtype;
-use domain::base::ToName as _;
 use domain::base::message::Section;
 use domain::base::rdata::RecordData as _;
 
@@ -13,19 +12,20 @@ use super::cache::is_shared;
 use super::engine::{Context, Query};
 use super::message::{Question, Record};
 use super::name;
+use super::network::canonical;
 use super::questions::Questions;
 
 impl Browser<'_> {
     /// Looks at a query of another host.
     pub(super) fn observe_query(&mut self, cx: &mut Context<'_>, own: &Own<'_>, query: &Query<'_>) {
         // Only the answers to multicast are heard by all. And what this device itself has sent may come back to it.
-        let from = query.from.ip().to_canonical();
-        let from_here = cx.network.addresses().any(|address| address == from);
+        let from = canonical(query.from.ip());
+        let from_here = cx.network.has(from);
         if !self.active || !query.multicast || from_here {
             return;
         }
         self.tidy(cx);
-        self.cache.iter().for_each(|record| record.change(|about| about.set_heard(false)));
+        self.cache.iter().for_each(|record| record.set_heard(false));
         for question in query.message.questions().filter(|question| !question.unicast) {
             self.spare(cx, own, query, &question);
         }
@@ -46,7 +46,7 @@ impl Browser<'_> {
     fn compare(&mut self, cx: &mut Context<'_>, own: &Own<'_>, known: &Record<'_>) {
         let owner = name::copy(&known.name);
         if let Some(record) = self.cache.find(owner.as_slice(), &known.data) {
-            record.change(|about| about.set_heard(true));
+            record.set_heard(true);
         } else if is_shared(&known.name, known.data.rtype())
             && let Some(entry) = self.questions.find(owner.as_slice(), known.data.rtype())
             && !is_own(own, known)
@@ -71,11 +71,11 @@ impl Browser<'_> {
             cached || is_own(own, known)
         };
         let mut answers = query.message.records().filter(|(section, known)| {
-            *section == Section::Answer && known.data.rtype() == rtype && known.name.name_eq(&question.name)
+            *section == Section::Answer && known.data.rtype() == rtype && name::is_same(&known.name, &question.name)
         });
         if answers.all(|(_, known)| known_here(&known)) {
             soon.into_iter().for_each(|entry| entry.asked(now));
-            refreshes().for_each(|record| record.change(|about| about.refreshed(now, cx.random)));
+            refreshes().for_each(|record| record.refreshed(now, cx.random));
             cx.stats.questions_spared = cx.stats.questions_spared.wrapping_add(1);
         }
     }
@@ -105,6 +105,6 @@ impl Browser<'_> {
 /// Whether it is a record of this device.
 fn is_own(own: &Own<'_>, record: &Record<'_>) -> bool {
     let mut is = false;
-    own(&record.name, record.data.rtype(), &mut |data| is |= data.is_same(&record.data));
+    own(name::copy(&record.name).as_slice(), record.data.rtype(), &mut |data| is |= data.is_same(&record.data));
     is
 }

@@ -3,27 +3,24 @@
 use core::net::IpAddr;
 use core::num::NonZeroU8;
 
-use domain::base::{Rtype, ToName as _};
+use domain::base::Rtype;
 use net_core::limits::ADDRESSES;
 
+use super::Label;
 use super::claim::Claim;
 use super::data::{Data, Types};
 use super::marks::{Kind, Marks};
 use super::message::Record;
-use super::name::{self, Builder, NameBuf, NameRef, by_ref, from_wire};
+use super::name::{self, NameBuf, by_ref};
 use super::network::Network;
 use super::numbered::{self, Style};
 use super::pool::Pool;
-use super::{Label, MdnsError};
 
-/// This device as a host.
+/// This device as a host: an entry, whose bytes are the base of its name. That is empty if it has no name.
 #[derive(Debug)]
 pub(super) struct Host {
-    /// Its name without the number; empty if it has none.
     pub(super) base: Label,
-    pub(super) number: u16,
-    pub(super) claim: Claim,
-    pub(super) marks: Marks,
+    pub(super) entry: Entry,
 }
 
 /// A service or a delegated host.
@@ -54,13 +51,26 @@ pub(super) struct About {
 }
 
 /// The bytes of a service, apart.
+#[derive(Clone, Copy)]
 struct Parts<'a> {
     service_type: &'a [u8],
     subtypes: &'a [u8],
     txt: &'a [u8],
 }
 
+impl<'a> Parts<'a> {
+    /// The label of the subtype of that number.
+    fn subtype(&self, number: u8) -> Option<&'a [u8]> {
+        pieces(self.subtypes).nth(number.into())
+    }
+}
+
 impl Entry {
+    pub(super) fn new(id: u16, base: &str, number: u16, service: Option<About>) -> Self {
+        let (claim, marks) = (Claim::new(), Marks::new());
+        Self { claim, marks, id, number, base_length: base.len() as u8, service }
+    }
+
     fn base<'a>(&self, bytes: &'a [u8]) -> &'a str {
         let base = bytes.get(..usize::from(self.base_length)).unwrap_or_default();
         core::str::from_utf8(base).unwrap_or_default()
@@ -101,6 +111,13 @@ pub(super) enum Owner {
     Entry(usize),
 }
 
+impl Owner {
+    /// The host first, then the entries.
+    fn at(place: usize) -> Self {
+        place.checked_sub(1).map_or(Self::Host, Self::Entry)
+    }
+}
+
 /// The names that records of one owner have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameOf {
@@ -134,7 +151,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new() -> Self {
-        Self { own: name::root(), target: name::root() }
+        Self { own: NameBuf::new(), target: NameBuf::new() }
     }
 }
 
@@ -148,60 +165,65 @@ pub(super) struct Own<'d> {
 
 impl<'d> Own<'d> {
     pub(super) fn new(entries: Pool<'d, Entry>, reverse: bool) -> Self {
-        let host = Host { base: Label::new(), number: 1, claim: Claim::new(), marks: Marks::new() };
+        let host = Host { base: Label::new(), entry: Entry::new(0, "", 1, None) };
         Self { reverse, host, entries }
     }
 
     /// The host first.
+    #[inline(never)]
     pub(super) fn owners(&self) -> impl Iterator<Item = Owner> + use<> {
-        core::iter::once(Owner::Host).chain((0..self.entries.len()).map(Owner::Entry))
+        (0..self.entries.len() + 1).map(Owner::at)
     }
 
-    pub(super) fn claim(&self, owner: Owner) -> Option<&Claim> {
-        match owner {
-            Owner::Host => Some(&self.host.claim),
-            Owner::Entry(index) => self.entries.get(index).map(|(entry, _)| &entry.claim),
-        }
-    }
-
-    pub(super) fn marks(&self, owner: Owner) -> Option<&Marks> {
-        match owner {
-            Owner::Host => Some(&self.host.marks),
-            Owner::Entry(index) => self.entries.get(index).map(|(entry, _)| &entry.marks),
-        }
-    }
-
-    pub(super) fn state_mut(&mut self, owner: Owner) -> Option<(&mut Claim, &mut Marks)> {
-        match owner {
-            Owner::Host => Some((&mut self.host.claim, &mut self.host.marks)),
-            Owner::Entry(index) => self.entries.get_mut(index).map(|(entry, _)| (&mut entry.claim, &mut entry.marks)),
-        }
-    }
-
-    pub(super) fn claim_mut(&mut self, owner: Owner) -> Option<&mut Claim> {
-        self.state_mut(owner).map(|(claim, _)| claim)
-    }
-
-    pub(super) fn marks_mut(&mut self, owner: Owner) -> Option<&mut Marks> {
-        self.state_mut(owner).map(|(_, marks)| marks)
-    }
-
-    /// Whether queries are answered with its records.
-    pub(super) fn is_ours(&self, owner: Owner) -> bool {
-        self.claim(owner).is_some_and(Claim::is_ours)
-    }
-
+    /// What is known of it, and its bytes.
+    #[inline(never)]
     fn entry(&self, owner: Owner) -> Option<(&Entry, &[u8])> {
         match owner {
-            Owner::Host => None,
+            Owner::Host => Some((&self.host.entry, self.host.base.as_bytes())),
             Owner::Entry(index) => self.entries.get(index),
         }
     }
 
+    #[inline(never)]
+    pub(super) fn entry_mut(&mut self, owner: Owner) -> Option<&mut Entry> {
+        match owner {
+            Owner::Host => Some(&mut self.host.entry),
+            Owner::Entry(index) => self.entries.get_mut(index).map(|(entry, _)| entry),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn claim(&self, owner: Owner) -> Option<&Claim> {
+        self.entry(owner).map(|(entry, _)| &entry.claim)
+    }
+
+    #[inline(never)]
+    pub(super) fn marks(&self, owner: Owner) -> Option<&Marks> {
+        self.entry(owner).map(|(entry, _)| &entry.marks)
+    }
+
+    #[inline(never)]
+    pub(super) fn claim_mut(&mut self, owner: Owner) -> Option<&mut Claim> {
+        self.entry_mut(owner).map(|entry| &mut entry.claim)
+    }
+
+    #[inline(never)]
+    pub(super) fn marks_mut(&mut self, owner: Owner) -> Option<&mut Marks> {
+        self.entry_mut(owner).map(|entry| &mut entry.marks)
+    }
+
+    /// Whether queries are answered with its records.
+    #[inline(never)]
+    pub(super) fn is_ours(&self, owner: Owner) -> bool {
+        self.claim(owner).is_some_and(Claim::is_ours)
+    }
+
+    #[inline(never)]
     pub(super) fn about(&self, owner: Owner) -> Option<&About> {
         self.entry(owner)?.0.service.as_ref()
     }
 
+    #[inline(never)]
     fn parts(&self, owner: Owner) -> Option<Parts<'_>> {
         let (entry, bytes) = self.entry(owner)?;
         entry.parts(entry.service.as_ref()?, bytes)
@@ -230,26 +252,24 @@ impl<'d> Own<'d> {
     }
 
     /// The first label of its name.
+    #[inline(never)]
     pub(super) fn label(&self, owner: Owner) -> Label {
-        match self.entry(owner) {
-            None => numbered::join(&self.host.base, self.host.number, Style::Host),
-            Some((entry, bytes)) => {
-                let style = if entry.service.is_some() { Style::Service } else { Style::Host };
-                numbered::join(entry.base(bytes), entry.number, style)
-            }
-        }
+        let Some((entry, bytes)) = self.entry(owner) else { return Label::new() };
+        let style = if entry.service.is_some() { Style::Service } else { Style::Host };
+        numbered::join(entry.base(bytes), entry.number, style)
     }
 
     /// Whether it has that name: a host if there is no `service_type`.
     pub(super) fn is_named(&self, owner: Owner, label: &str, service_type: Option<&[u8]>) -> bool {
         let is_of_type = match (self.parts(owner), service_type) {
-            (Some(parts), Some(wanted)) => parts.service_type.eq_ignore_ascii_case(wanted),
+            (Some(parts), Some(wanted)) => name::eq(parts.service_type, wanted),
             (parts, wanted) => parts.is_none() && wanted.is_none(),
         };
-        is_of_type && self.label(owner).eq_ignore_ascii_case(label)
+        is_of_type && name::eq(self.label(owner).as_bytes(), label.as_bytes())
     }
 
     /// Whether something of this device, leaving out `but`, has that name, and keeps it.
+    #[inline(never)]
     pub(super) fn is_taken(&self, label: &str, service_type: Option<&[u8]>, but: Option<Owner>) -> bool {
         self.owners().any(|owner| {
             Some(owner) != but
@@ -265,15 +285,10 @@ impl<'d> Own<'d> {
     }
 
     /// Gives it the next name that nothing else of this device has.
+    #[inline(never)]
     pub(super) fn rename(&mut self, owner: Owner) {
         loop {
-            let number = match owner {
-                Owner::Host => &mut self.host.number,
-                Owner::Entry(index) => match self.entries.get_mut(index) {
-                    Some((entry, _)) => &mut entry.number,
-                    None => return,
-                },
-            };
+            let Some(Entry { number, .. }) = self.entry_mut(owner) else { return };
             // After 65535 names it begins again.
             *number = number.checked_add(1).unwrap_or(2);
             if !self.is_another(owner) {
@@ -283,17 +298,16 @@ impl<'d> Own<'d> {
     }
 
     /// The address of that number, if it is not an earlier one again.
+    #[inline(never)]
     pub(super) fn address(&self, network: &Network, owner: Owner, number: u8) -> Option<IpAddr> {
-        let number = usize::from(number);
-        let (address, again) = match self.entry(owner) {
-            None => {
-                let address = network.addresses().nth(number)?;
-                (address, network.addresses().take(number).any(|earlier| earlier == address))
-            }
+        match owner {
+            Owner::Host => network.address(number.into()),
             // The addresses of a delegated host are compared when they are given.
-            Some((entry, bytes)) => (delegated(entry, bytes).nth(number)?, false),
-        };
-        (!again).then_some(address)
+            Owner::Entry(_) => {
+                let (entry, bytes) = self.entry(owner)?;
+                delegated(entry, bytes).nth(number.into())
+            }
+        }
     }
 
     /// Its addresses with their numbers.
@@ -305,13 +319,14 @@ impl<'d> Own<'d> {
     fn is_reverse_elsewhere(&self, network: &Network, owner: Owner, address: IpAddr) -> bool {
         let Owner::Entry(own) = owner else { return !self.reverse };
         let mut earlier = self.entries.iter().take(own);
-        network.addresses().any(|of_host| of_host == address)
+        network.has(address)
             || earlier.any(|(entry, bytes)| {
                 entry.service.is_none() && !entry.claim.forget && delegated(entry, bytes).any(|other| other == address)
             })
     }
 
     /// Whether another service tells that there is this type (M-37: each once).
+    #[inline(never)]
     fn is_type_elsewhere(&self, owner: Owner) -> bool {
         let (Owner::Entry(own), Some(Parts { service_type, .. })) = (owner, self.parts(owner)) else { return false };
         let leaves = |owner| self.claim(owner).is_some_and(|claim| claim.leaves());
@@ -322,13 +337,12 @@ impl<'d> Own<'d> {
                 (true, true) => index < own,
                 (false, _) => self.is_ours(other) && index < own,
             };
-            tells
-                && self.parts(other).is_some_and(|parts| parts.service_type.eq_ignore_ascii_case(service_type))
-                && index != own
+            tells && self.parts(other).is_some_and(|parts| name::eq(parts.service_type, service_type)) && index != own
         })
     }
 
     /// Whether there is such a record.
+    #[inline(never)]
     pub(super) fn has(&self, network: &Network, owner: Owner, kind: Kind) -> bool {
         let is_service = self.about(owner).is_some();
         match kind {
@@ -341,19 +355,25 @@ impl<'d> Own<'d> {
             }
             Kind::HostNsec => !is_service,
             Kind::Instance | Kind::Srv | Kind::Txt | Kind::ServiceNsec => is_service,
-            Kind::Subtype(i) => self.parts(owner).is_some_and(|parts| pieces(parts.subtypes).nth(i.into()).is_some()),
+            Kind::Subtype(i) => self.parts(owner).is_some_and(|parts| parts.subtype(i).is_some()),
             Kind::Type => is_service && !self.is_type_elsewhere(owner),
         }
     }
 
     /// All kinds of records that there may be of it; whether there are tells [`has`](Self::has).
+    #[inline(never)]
     pub(super) fn kinds(&self, owner: Owner) -> impl Iterator<Item = Kind> + use<> {
-        let is_service = self.about(owner).is_some();
-        let (of_host, of_service) = if is_service { (0, usize::MAX) } else { (usize::MAX, 0) };
-        Kind::of_host().take(of_host).chain(Kind::of_service().take(of_service))
+        let kinds: &[Kind] = if self.about(owner).is_some() { &Kind::OF_SERVICE } else { &Kind::OF_HOST };
+        kinds.iter().copied()
+    }
+
+    /// Those of its kinds of records that are in a set of [`Kind::bit`].
+    pub(super) fn kinds_in(&self, owner: Owner, set: u32) -> impl Iterator<Item = Kind> + use<> {
+        self.kinds(owner).filter(move |kind| set & kind.bit() != 0)
     }
 
     /// Whether it is an address of IPv4.
+    #[inline(never)]
     pub(super) fn is_v4(&self, network: &Network, owner: Owner, kind: Kind) -> bool {
         match kind {
             Kind::Address(i) => self.address(network, owner, i).is_some_and(|address| address.is_ipv4()),
@@ -362,6 +382,7 @@ impl<'d> Own<'d> {
     }
 
     /// The records of the same name and type, itself included, as a set of [`Kind::bit`].
+    #[inline(never)]
     pub(super) fn set_of(&self, network: &Network, owner: Owner, kind: Kind) -> u32 {
         if !matches!(kind, Kind::Address(_)) {
             return kind.bit();
@@ -371,6 +392,7 @@ impl<'d> Own<'d> {
         of_version.fold(0, |set, (number, _)| set | Kind::Address(number).bit())
     }
 
+    #[inline(never)]
     pub(super) fn rtype(&self, network: &Network, owner: Owner, kind: Kind) -> Rtype {
         match kind {
             Kind::Address(_) if self.is_v4(network, owner, kind) => Rtype::A,
@@ -382,24 +404,53 @@ impl<'d> Own<'d> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn name(&self, network: &Network, owner: Owner, of: NameOf) -> Option<NameBuf> {
-        let name = match of {
-            NameOf::Own => match self.parts(owner) {
-                None => Builder::new().label(self.label(owner).as_bytes()).and_then(Builder::local),
-                Some(parts) => name::instance(&self.label(owner), &from_wire(parts.service_type)),
-            },
-            NameOf::Reverse(i) => Ok(name::reverse(self.address(network, owner, i)?)),
-            NameOf::Type => Ok(name::copy(&from_wire(self.parts(owner)?.service_type))),
-            NameOf::Subtype(i) => {
-                let parts = self.parts(owner)?;
-                subtype(pieces(parts.subtypes).nth(i.into())?, &from_wire(parts.service_type))
-            }
-            NameOf::Types => Ok(name::copy(&name::types())),
+        let mut name = NameBuf::new();
+        self.write_name(network, owner, of, &mut name)?;
+        Some(name)
+    }
+
+    #[inline(never)]
+    fn write_name(&self, network: &Network, owner: Owner, of: NameOf, name: &mut NameBuf) -> Option<()> {
+        name.clear();
+        let parts = self.parts(owner);
+        let written = match (of, parts) {
+            (NameOf::Own, None) => name.label(self.label(owner).as_bytes()).and_then(NameBuf::local),
+            (NameOf::Own, Some(parts)) => name.instance(self.label(owner).as_bytes(), parts.service_type),
+            (NameOf::Reverse(i), _) => name.reverse(self.address(network, owner, i)?),
+            (NameOf::Type, parts) => name.append(parts?.service_type),
+            (NameOf::Subtype(i), parts) => name.subtype(parts?.subtype(i)?, parts?.service_type),
+            (NameOf::Types, _) => name.append(name::TYPES),
         };
-        name.ok()
+        written.ok().map(|_| ())
+    }
+
+    /// Whether that is one of its names, without regard to case. `name` is as on the wire, uncompressed.
+    #[inline(never)]
+    fn is_name(&self, network: &Network, owner: Owner, of: NameOf, name: &[u8]) -> bool {
+        let Some(parts) = self.parts(owner) else {
+            return match of {
+                NameOf::Own => name::is_host(name, self.label(owner).as_bytes()),
+                NameOf::Reverse(i) => {
+                    self.address(network, owner, i).is_some_and(|address| name::is_reverse_of(name, address))
+                }
+                _ => false,
+            };
+        };
+        match of {
+            NameOf::Own => name::is_instance(name, self.label(owner).as_bytes(), parts.service_type),
+            NameOf::Type => name::eq(name, parts.service_type),
+            NameOf::Subtype(i) => {
+                parts.subtype(i).is_some_and(|label| name::is_subtype(name, label, parts.service_type))
+            }
+            NameOf::Types => name::eq(name, name::TYPES),
+            NameOf::Reverse(_) => false,
+        }
     }
 
     /// The record of that kind; its names are written into `names`.
+    #[inline(never)]
     pub(super) fn record<'a>(
         &'a self,
         network: &Network,
@@ -408,11 +459,8 @@ impl<'d> Own<'d> {
         names: &'a mut Names,
     ) -> Option<Record<'a>> {
         let Names { own, target } = names;
-        *own = self.name(network, owner, NameOf::of(kind))?;
-        let mut pointing = |at: Owner, of: NameOf| {
-            *target = self.name(network, at, of)?;
-            Some(())
-        };
+        self.write_name(network, owner, NameOf::of(kind), own)?;
+        let mut pointing = |at: Owner, of: NameOf| self.write_name(network, at, of, target);
         let data = match kind {
             Kind::Address(i) => match self.address(network, owner, i)? {
                 IpAddr::V4(v4) => Data::A(v4),
@@ -440,33 +488,40 @@ impl<'d> Own<'d> {
     }
 
     /// The types that an NSEC record tells.
-    fn types(&self, network: &Network, owner: Owner, kind: Kind) -> Types {
+    fn types(&self, network: &Network, owner: Owner, kind: Kind) -> Types<'static> {
         match kind {
-            Kind::ReverseNsec(_) => Types::NONE.with(Rtype::PTR),
-            Kind::ServiceNsec => Types::NONE.with(Rtype::TXT).with(Rtype::SRV),
-            _ => self.addresses(network, owner).fold(Types::NONE, |types, (_, address)| {
-                types.with(if address.is_ipv4() { Rtype::A } else { Rtype::AAAA })
-            }),
+            Kind::ReverseNsec(_) => return Types::PTR,
+            Kind::ServiceNsec => return Types::TXT_AND_SRV,
+            _ => {}
+        }
+        match (self.has_version(network, owner, true), self.has_version(network, owner, false)) {
+            (true, true) => Types::A_AND_AAAA,
+            (true, false) => Types::A,
+            (false, true) => Types::AAAA,
+            (false, false) => Types::NONE,
         }
     }
 
+    /// Whether it has addresses of IPv4, or of IPv6.
+    #[inline(never)]
+    pub(super) fn has_version(&self, network: &Network, owner: Owner, v4: bool) -> bool {
+        self.addresses(network, owner).any(|(_, address)| address.is_ipv4() == v4)
+    }
+
     /// Its records that answer a question, as a set of [`Kind::bit`]: those of that type, or all for ANY (M-25), or else,
-    /// if the name has no such type, what says so (M-28).
-    pub(super) fn answers(&self, network: &Network, owner: Owner, name: &NameRef<'_>, rtype: Rtype) -> u32 {
-        let is_local = name::is_local(name);
+    /// if the name has no such type, what says so (M-28). `name` is as on the wire, uncompressed.
+    #[inline(never)]
+    pub(super) fn answers(&self, network: &Network, owner: Owner, name: &[u8], rtype: Rtype) -> u32 {
         let (mut found, mut negative) = (0, 0);
         let mut compared = None;
         for kind in self.kinds(owner) {
             let of = NameOf::of(kind);
-            if matches!(of, NameOf::Reverse(_)) == is_local || !self.has(network, owner, kind) {
-                continue;
-            }
             let is_same = match compared {
                 Some((earlier, is_same)) if earlier == of => is_same,
-                _ => self.name(network, owner, of).is_some_and(|own| own.name_eq(name)),
+                _ => self.is_name(network, owner, of, name),
             };
             compared = Some((of, is_same));
-            if !is_same {
+            if !is_same || !self.has(network, owner, kind) {
                 continue;
             }
             if rtype == self.rtype(network, owner, kind) || (rtype == Rtype::ANY && !kind.is_nsec()) {
@@ -485,12 +540,4 @@ fn delegated<'a>(entry: &Entry, bytes: &'a [u8]) -> impl Iterator<Item = IpAddr>
         let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
         v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
     })
-}
-
-/// The name under which the instances of a subtype are (RFC 6763 section 7.1).
-///
-/// # Errors
-/// [`MdnsError::InvalidName`].
-pub(super) fn subtype(label: &[u8], service_type: &NameRef<'_>) -> Result<NameBuf, MdnsError> {
-    Builder::new().label(label)?.label(b"_sub")?.labels_of(service_type)?.end()
 }

@@ -85,6 +85,7 @@ impl Pending {
     }
 
     /// Those of them that somebody has asked for.
+    #[inline(never)]
     pub(super) fn asked_multicasts(&self) -> Replies {
         self.bits().filter(|(_, reply)| reply.way == Way::Multicast).fold(0, |all, (bit, _)| all | bit)
     }
@@ -99,6 +100,7 @@ impl Pending {
     }
 
     /// Makes room for a reply.
+    #[inline(never)]
     pub(super) fn open(&mut self, unicast: bool, waiting: &Waiting) -> Replies {
         let Waiting { from, due, held, defends } = *waiting;
         let free = self.replies.iter_mut().enumerate().find(|(_, reply)| reply.way == Way::Free);
@@ -113,6 +115,7 @@ impl Pending {
     }
 
     /// Something is to be multicast unasked.
+    #[inline(never)]
     pub(super) fn send_unasked(&mut self, due: Millis) {
         self.unasked = Some(self.unasked.map_or(due, |earlier| earlier.min(due)));
     }

@@ -2,11 +2,10 @@
 
 use heapless::VecView;
 
-/// An item: what is known of it, and where its bytes lie.
+/// An item: what is known of it, and how many bytes it has.
 #[derive(Debug)]
 pub(super) struct Slot<T> {
     about: T,
-    start: u32,
     length: u16,
 }
 
@@ -28,8 +27,14 @@ impl<'d, T> Pool<'d, T> {
         self.slots.len()
     }
 
+    /// Where the bytes of an item begin, or those of the first `index` items end.
+    #[inline(never)]
+    fn start(&self, index: usize) -> usize {
+        self.slots.iter().take(index).map(|slot| usize::from(slot.length)).sum()
+    }
+
     fn used(&self) -> usize {
-        self.slots.last().map_or(0, |slot| slot.start as usize + usize::from(slot.length))
+        self.start(self.slots.len())
     }
 
     /// Whether an item with so many bytes fits.
@@ -43,73 +48,68 @@ impl<'d, T> Pool<'d, T> {
     }
 
     /// Adds an item behind all others; its bytes are those of `parts`, together. `false` when it does not fit.
+    #[inline(never)]
     pub(super) fn push(&mut self, about: T, parts: &[&[u8]]) -> bool {
         let length = parts.iter().map(|part| part.len()).sum();
         if !self.has_room(length) {
             return false;
         }
-        let start = self.used();
-        let mut at = start;
+        let mut at = self.used();
         for part in parts {
             if let Some(room) = self.bytes.get_mut(at..at + part.len()) {
                 room.copy_from_slice(part);
             }
             at += part.len();
         }
-        self.slots.push(Slot { about, start: start as u32, length: length as u16 }).is_ok()
+        self.slots.push(Slot { about, length: length as u16 }).is_ok()
     }
 
+    #[inline(never)]
     pub(super) fn get(&self, index: usize) -> Option<(&T, &[u8])> {
         let slot = self.slots.get(index)?;
-        Some((&slot.about, bytes_of(self.bytes, slot)))
+        let start = self.start(index);
+        Some((&slot.about, self.bytes.get(start..start + usize::from(slot.length))?))
     }
 
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<(&mut T, &mut [u8])> {
+    #[inline(never)]
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<(&mut T, &[u8])> {
+        let start = self.start(index);
         let slot = self.slots.get_mut(index)?;
-        let range = slot.start as usize..slot.start as usize + usize::from(slot.length);
-        Some((&mut slot.about, self.bytes.get_mut(range)?))
+        Some((&mut slot.about, self.bytes.get(start..start + usize::from(slot.length))?))
     }
 
     /// What is known of each item, and its bytes.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&T, &[u8])> + ExactSizeIterator {
-        let bytes = &*self.bytes;
-        self.slots.iter().map(move |slot| (&slot.about, bytes_of(bytes, slot)))
+    #[inline(never)]
+    pub(super) fn iter(&self) -> Items<'_, T> {
+        Items { slots: self.slots.iter(), bytes: self.bytes }
     }
 
     /// The same, to be changed; the bytes are only for reading.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut T, &[u8])> {
-        let bytes = &*self.bytes;
-        self.slots.iter_mut().map(move |slot| {
-            let of = bytes.get(slot.start as usize..slot.start as usize + usize::from(slot.length)).unwrap_or_default();
-            (&mut slot.about, of)
-        })
+        let mut rest = &*self.bytes;
+        self.slots.iter_mut().map(move |slot| (&mut slot.about, take(&mut rest, slot.length)))
     }
 
     /// Removes an item; the later ones get indices one smaller.
-    pub(super) fn remove(&mut self, index: usize) -> Option<T> {
-        let used = self.used();
-        if index >= self.slots.len() {
-            return None;
+    #[inline(never)]
+    pub(super) fn remove(&mut self, index: usize) {
+        if index < self.slots.len() {
+            let (start, used) = (self.start(index), self.used());
+            let removed = self.slots.remove(index);
+            self.bytes.copy_within(start + usize::from(removed.length)..used, start);
         }
-        let removed = self.slots.remove(index);
-        let start = removed.start as usize;
-        self.bytes.copy_within(start + usize::from(removed.length)..used, start);
-        for slot in self.slots.iter_mut().skip(index) {
-            slot.start -= u32::from(removed.length);
-        }
-        Some(removed.about)
     }
 
     /// Removes all items for which `keep` is false, in one go.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&T, &[u8]) -> bool) {
         let bytes = &mut *self.bytes;
-        let mut end = 0;
-        self.slots.retain_mut(|slot| {
-            let stays = keep(&slot.about, bytes_of(bytes, slot));
+        let (mut start, mut end) = (0, 0);
+        self.slots.retain(|slot| {
+            let range = start..start + usize::from(slot.length);
+            start = range.end;
+            let stays = keep(&slot.about, bytes.get(range.clone()).unwrap_or_default());
             if stays {
-                let start = slot.start as usize;
-                bytes.copy_within(start..start + usize::from(slot.length), end);
-                slot.start = end as u32;
+                bytes.copy_within(range, end);
                 end += usize::from(slot.length);
             }
             stays
@@ -117,8 +117,9 @@ impl<'d, T> Pool<'d, T> {
     }
 
     /// Replaces the bytes of an item between `from` and `to`. `false`, and nothing is changed, when they do not fit.
+    #[inline(never)]
     pub(super) fn splice(&mut self, index: usize, from: usize, to: usize, with: &[u8]) -> bool {
-        let used = self.used();
+        let (start, used) = (self.start(index), self.used());
         let Some(slot) = self.slots.get_mut(index) else { return false };
         let old = usize::from(slot.length);
         if from > to || to > old {
@@ -128,13 +129,10 @@ impl<'d, T> Pool<'d, T> {
         if length > u16::MAX.into() || used - old + length > self.bytes.len() {
             return false;
         }
-        let start = slot.start as usize;
         slot.length = length as u16;
-        self.bytes.copy_within(start + to..used, start + from + with.len());
-        for slot in self.slots.iter_mut().skip(index + 1) {
-            slot.start = (slot.start as usize - old + length) as u32;
-        }
-        if let Some(room) = self.bytes.get_mut(start + from..start + from + with.len()) {
+        let at = start + from;
+        self.bytes.copy_within(start + to..used, at + with.len());
+        if let Some(room) = self.bytes.get_mut(at..at + with.len()) {
             room.copy_from_slice(with);
         }
         true
@@ -145,8 +143,28 @@ impl<'d, T> Pool<'d, T> {
     }
 }
 
-fn bytes_of<'a, T>(bytes: &'a [u8], slot: &Slot<T>) -> &'a [u8] {
-    bytes.get(slot.start as usize..slot.start as usize + usize::from(slot.length)).unwrap_or_default()
+/// The items of a pool.
+pub(super) struct Items<'a, T> {
+    slots: core::slice::Iter<'a, Slot<T>>,
+    /// Those of the items that are left, and what lies behind.
+    bytes: &'a [u8],
+}
+
+impl<'a, T> Iterator for Items<'a, T> {
+    type Item = (&'a T, &'a [u8]);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(&'a T, &'a [u8])> {
+        let slot = self.slots.next()?;
+        Some((&slot.about, take(&mut self.bytes, slot.length)))
+    }
+}
+
+/// The first `length` bytes of what is left; the others are left then.
+fn take<'a>(rest: &mut &'a [u8], length: u16) -> &'a [u8] {
+    let (taken, left) = rest.split_at_checked(length.into()).unwrap_or_default();
+    *rest = left;
+    taken
 }
 
 #[cfg(test)]
@@ -166,12 +184,12 @@ mod tests {
         let mut pool = Pool::new(&mut slots, &mut bytes);
         assert!(pool.push('a', &[b"12", b"3"]) && pool.push('b', &[]) && pool.push('c', &[b"4567"]));
         assert!(!pool.push('d', &[b"8"]), "no slot");
-        assert_eq!(pool.remove(0), Some('a'));
+        pool.remove(0);
         assert!(!pool.push('d', &[b"89012", b"34"]), "7 bytes where 6 are left");
         assert!(pool.push('d', &[b"890123"]));
         assert_eq!(contents(&pool), [('b', b"".to_vec()), ('c', b"4567".to_vec()), ('d', b"890123".to_vec())]);
-        assert_eq!(pool.remove(3), None);
-        assert!(pool.get(3).is_none() && pool.could_fit(10) && !pool.could_fit(11));
+        pool.remove(3);
+        assert!(pool.len() == 3 && pool.get(3).is_none() && pool.could_fit(10) && !pool.could_fit(11));
     }
 
     #[test]
@@ -197,11 +215,17 @@ mod tests {
         let mut slots = heapless::Vec::<_, 3>::new();
         let mut bytes = [0; 8];
         let mut pool = Pool::new(&mut slots, &mut bytes);
-        assert!(pool.push('a', &[b"12"]) && pool.push('b', &[b"5"]));
-        if let Some((about, bytes)) = pool.get_mut(1) {
-            (*about, bytes[0]) = ('d', b'9');
+        assert!(pool.push('a', &[b"12"]) && pool.push('b', &[b"34"]) && pool.push('c', &[b"5"]));
+        assert!(pool.splice(1, 0, 2, b"67890"));
+        assert_eq!(contents(&pool), [('a', b"12".to_vec()), ('b', b"67890".to_vec()), ('c', b"5".to_vec())]);
+        assert!(!pool.splice(0, 0, 2, b"123") && !pool.splice(3, 0, 0, b""));
+        assert!(pool.splice(1, 0, 5, b"") && pool.splice(0, 0, 2, b"123456"));
+        assert_eq!(contents(&pool), [('a', b"123456".to_vec()), ('b', b"".to_vec()), ('c', b"5".to_vec())]);
+        if let Some((about, bytes)) = pool.get_mut(2) {
+            assert_eq!(bytes, b"5");
+            *about = 'd';
         }
-        assert_eq!(pool.get(1), Some((&'d', &b"9"[..])));
+        assert_eq!(pool.get(2), Some((&'d', &b"5"[..])));
     }
 
     #[test]

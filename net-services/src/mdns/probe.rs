@@ -3,8 +3,8 @@
 use core::cmp::Ordering;
 use core::net::IpAddr;
 
+use domain::base::Rtype;
 use domain::base::message::Section;
-use domain::base::{Rtype, ToName as _};
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
@@ -12,7 +12,7 @@ use super::claim::{PROBES, Phase};
 use super::data::Data;
 use super::engine::{Context, Query};
 use super::marks::Kind;
-use super::message::{Question, Record, Writer};
+use super::message::{Question, Writer};
 use super::name::{self, by_ref};
 use super::network::Network;
 use super::own::{NameOf, Names, Own, Owner};
@@ -23,7 +23,13 @@ const RECORD_HEAD: usize = 10;
 /// A compressed name.
 const POINTER: usize = 2;
 
+#[inline(never)]
+fn is_less(a: &IpAddr, b: &IpAddr) -> bool {
+    a < b
+}
+
 impl Own<'_> {
+    #[inline(never)]
     fn has_probe_due(&self, cx: &Context<'_>, owner: Owner) -> bool {
         self.claim(owner)
             .is_some_and(|claim| claim.phase == Phase::Probing && claim.sent < PROBES && claim.is_due(cx.now))
@@ -34,11 +40,21 @@ impl Own<'_> {
         if self.about(owner).is_some() {
             return [Kind::Txt, Kind::Srv].into_iter().collect();
         }
-        let mut sorted: Vec<(IpAddr, u8), ADDRESSES> =
-            self.addresses(network, owner).map(|(number, address)| (address, number)).collect();
-        // IPv4 first, each by its bytes: as the records are ordered.
-        sorted.sort_unstable();
-        sorted.into_iter().map(|(_, number)| Kind::Address(number)).collect()
+        let mut kinds = Vec::new();
+        let mut last = None;
+        loop {
+            // IPv4 first, each by its bytes, as the records are ordered: the least of those that are left.
+            let mut next: Option<(IpAddr, u8)> = None;
+            for (number, address) in self.addresses(network, owner) {
+                let is_left = last.is_none_or(|last| is_less(&last, &address));
+                if is_left && next.is_none_or(|(least, _)| is_less(&address, &least)) {
+                    next = Some((address, number));
+                }
+            }
+            let Some((address, number)) = next else { return kinds };
+            let _ = kinds.push(Kind::Address(number)); // there are no more
+            last = Some(address);
+        }
     }
 
     /// Bytes that a question for its name and its proposed records take, at the most.
@@ -58,11 +74,12 @@ impl Own<'_> {
     /// probe for other names.
     fn tie_break(&self, network: &Network, owner: Owner, query: &Query<'_>) -> Option<Ordering> {
         let name = self.name(network, owner, NameOf::Own)?;
+        let name = by_ref(&name);
         let theirs = || {
             let proposed = query
                 .message
                 .records()
-                .filter(|(section, record)| *section == Section::Authority && record.name.name_eq(&name));
+                .filter(|(section, record)| *section == Section::Authority && name::is_same(&record.name, &name));
             proposed.map(|(_, record)| record.data)
         };
         theirs().next()?;
@@ -97,37 +114,37 @@ impl Responder<'_> {
         let size = buffer.len();
         let mut writer = Writer::query(buffer)?;
         // All questions stand before all records: those that fit together with their records are chosen first.
-        let mut chosen = 0;
+        let mut end = 0;
         let mut length = writer.len();
-        for owner in own.owners() {
+        for (place, owner) in own.owners().enumerate() {
             if own.has_probe_due(cx, owner) {
                 length += own.probe_length(cx.network, owner);
-                if chosen > 0 && length > size {
+                if end > 0 && length > size {
                     break;
                 }
-                chosen += 1;
+                end = place + 1;
             }
         }
-        let is_chosen = |own: &Own<'_>, owner: &Owner| own.has_probe_due(cx, *owner);
-        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
-            let Some(name) = own.name(cx.network, owner, NameOf::Own) else { continue };
-            writer.question(&Question { name: by_ref(&name), rtype: Rtype::ANY, unicast: cx.config.unicast });
+        for owner in own.owners().take(end) {
+            if own.has_probe_due(cx, owner)
+                && let Some(name) = own.name(cx.network, owner, NameOf::Own)
+            {
+                writer.question(&Question { name: by_ref(&name), rtype: Rtype::ANY, unicast: cx.config.unicast });
+            }
         }
         let mut names = Names::new();
-        for owner in own.owners().filter(|owner| is_chosen(own, owner)).take(chosen) {
+        for owner in own.owners().take(end) {
+            if !own.has_probe_due(cx, owner) {
+                continue;
+            }
             for kind in own.proposed(cx.network, owner) {
-                if let Some(record) = own.record(cx.network, owner, kind, &mut names) {
-                    writer.record(Section::Authority, &Record { flush: false, ..record });
+                if let Some(mut record) = own.record(cx.network, owner, kind, &mut names) {
+                    record.flush = false;
+                    writer.record(Section::Authority, &record);
                 }
             }
-        }
-        let mut owners = own.owners();
-        while let Some(owner) = owners.next().filter(|_| chosen > 0) {
-            if own.has_probe_due(cx, owner) {
-                chosen -= 1;
-                if let Some(claim) = own.claim_mut(owner) {
-                    claim.has_probed(cx.now);
-                }
+            if let Some(claim) = own.claim_mut(owner) {
+                claim.has_probed(cx.now);
             }
         }
         (!writer.is_empty()).then_some(writer.len())

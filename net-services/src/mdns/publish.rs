@@ -6,22 +6,15 @@ use core::num::NonZeroU8;
 use heapless::Vec;
 use net_core::limits::ADDRESSES;
 
-use super::claim::{Claim, Extent, Phase};
+use super::claim::{Extent, Phase};
 use super::clock::LastTime;
 use super::engine::Context;
-use super::marks::Marks;
-use super::name::{self, by_ref};
+use super::name::{self, NameBuf, by_ref};
+use super::network::octets;
 use super::numbered::{self, Style};
-use super::own::{self, About, Entry, Owner};
+use super::own::{About, Entry, Owner};
 use super::responder::Responder;
 use super::{HostId, Label, MdnsError, SUBTYPES, Service, ServiceId, txt, types};
-
-impl Entry {
-    fn new(id: u16, base: &str, number: u16, service: Option<About>) -> Self {
-        let (claim, marks) = (Claim::new(), Marks::new());
-        Self { claim, marks, id, number, base_length: base.len() as u8, service }
-    }
-}
 
 /// Addresses in the form of an [`Entry`]'s bytes.
 type AddressBytes = Vec<u8, { 17 * ADDRESSES }>;
@@ -29,20 +22,11 @@ type AddressBytes = Vec<u8, { 17 * ADDRESSES }>;
 fn address_bytes(addresses: impl Iterator<Item = IpAddr>) -> Result<AddressBytes, MdnsError> {
     let mut bytes = AddressBytes::new();
     for address in addresses {
-        let (v4, v6);
-        let octets: &[u8] = match address {
-            IpAddr::V4(address) => {
-                v4 = address.octets();
-                &v4
-            }
-            IpAddr::V6(address) => {
-                v6 = address.octets();
-                &v6
-            }
-        };
-        let length = [octets.len() as u8];
-        let added = bytes.extend_from_slice(&length).and_then(|()| bytes.extend_from_slice(octets));
-        added.map_err(|_| MdnsError::InvalidAddress)?;
+        let octets = octets(address);
+        let added = bytes.push(octets.len() as u8).is_ok() && bytes.extend_from_slice(&octets).is_ok();
+        if !added {
+            return Err(MdnsError::InvalidAddress);
+        }
     }
     Ok(bytes)
 }
@@ -59,13 +43,12 @@ impl Responder<'_> {
         }
         self.name_unnamed(label)?;
         self.forget_leaving(label, None);
-        if !self.own.label(Owner::Host).eq_ignore_ascii_case(label) {
+        if !name::eq(self.own.label(Owner::Host).as_bytes(), label.as_bytes()) {
             self.retire_host(cx);
         }
         let (base, number) = numbered::split(label, Style::Host);
         let host = &mut self.own.host;
-        (host.base, host.number) = (types::label(base), number);
-        (host.claim, host.marks) = (Claim::new(), Marks::new());
+        (host.base, host.entry) = (types::label(base), Entry::new(0, base, number, None));
         self.host_renamed(Owner::Host);
         let due = self.probe_with_others(cx);
         for owner in self.own.owners() {
@@ -104,14 +87,14 @@ impl Responder<'_> {
     /// another of these.
     fn retire_host(&mut self, cx: &mut Context<'_>) {
         let host = &self.own.host;
-        if !host.claim.announced || !cx.network.is_usable() {
+        if !host.entry.claim.announced || !cx.network.is_usable() {
             return;
         }
         let Ok(addresses) = address_bytes(self.own.addresses(cx.network, Owner::Host).map(|(_, address)| address))
         else {
             return;
         };
-        let (base, number) = (host.base.clone(), host.number);
+        let (base, number) = (host.base.clone(), host.entry.number);
         let mut entry = Entry::new(0, &base, number, None);
         entry.claim.announced = true;
         entry.claim.forget = true;
@@ -122,9 +105,8 @@ impl Responder<'_> {
     pub(super) fn publish(&mut self, cx: &mut Context<'_>, service: &Service<'_>) -> Result<ServiceId, MdnsError> {
         self.looked_at = cx.now;
         let service_type = name::service_type(service.kind)?;
-        let type_ref = by_ref(&service_type);
         // Three labels and the root: subtypes are given apart.
-        if type_ref.iter().count() != 4 {
+        if by_ref(&service_type).iter().count() != 4 {
             return Err(MdnsError::InvalidType);
         }
         let host_label = self.own.label(Owner::Host);
@@ -137,7 +119,7 @@ impl Responder<'_> {
         if host != 0 && self.own.find(host, false).is_none() {
             return Err(MdnsError::Unknown);
         }
-        let subtypes = subtype_bytes(service.subtypes, &type_ref)?;
+        let subtypes = subtype_bytes(service.subtypes, service_type.as_slice())?;
         let txt = txt::compose(service.txt)?;
         let type_bytes = service_type.as_slice();
         if self.own.is_taken(&label, Some(type_bytes), None) {
@@ -184,6 +166,7 @@ impl Responder<'_> {
     }
 
     /// Adds an entry and has it probed.
+    #[inline(never)]
     fn insert(&mut self, cx: &mut Context<'_>, entry: Entry, bytes: &[&[u8]]) -> Result<(), MdnsError> {
         let length = bytes.iter().map(|part| part.len()).sum();
         // What is being withdrawn, and others have been told once, gives way.
@@ -200,6 +183,7 @@ impl Responder<'_> {
     }
 
     /// Forgets what is being withdrawn under a name that is published again: its records are true again.
+    #[inline(never)]
     fn forget_leaving(&mut self, label: &str, service_type: Option<&[u8]>) {
         for index in (0..self.own.entries.len()).rev() {
             let owner = Owner::Entry(index);
@@ -278,17 +262,17 @@ impl Responder<'_> {
 /// Subtypes in the form of an [`Entry`]'s bytes; of those that are equal but for case, one.
 fn subtype_bytes(
     subtypes: &[&str],
-    service_type: &name::NameRef<'_>,
+    service_type: &[u8],
 ) -> Result<Vec<u8, { SUBTYPES * (1 + name::LABEL_MAX) }>, MdnsError> {
     if subtypes.len() > SUBTYPES {
         return Err(MdnsError::InvalidType);
     }
     let mut bytes = Vec::new();
     for (i, label) in subtypes.iter().enumerate() {
-        if subtypes.iter().take(i).any(|earlier| earlier.eq_ignore_ascii_case(label)) {
+        if subtypes.iter().take(i).any(|earlier| name::eq(earlier.as_bytes(), label.as_bytes())) {
             continue;
         }
-        own::subtype(label.as_bytes(), service_type)?;
+        NameBuf::new().subtype(label.as_bytes(), service_type)?;
         let length = [label.len() as u8];
         let added = bytes.extend_from_slice(&length).and_then(|()| bytes.extend_from_slice(label.as_bytes()));
         added.map_err(|_| MdnsError::InvalidType)?;

@@ -3,7 +3,8 @@
 use domain::base::Rtype;
 use net_core::time::{Duration, Instant};
 
-use super::name::{NameRef, from_wire};
+use super::clock::earliest;
+use super::name::{self, NameRef, from_wire};
 use super::pool::Pool;
 use super::random::Random;
 use super::{MdnsError, QuestionId};
@@ -19,6 +20,7 @@ const FOLLOW_BIT: u16 = 0x8000;
 
 /// The time between a query and the next, after so many: 1, 2, 4 seconds and so on, up to an hour (M-43). None before the
 /// first.
+#[inline(never)]
 pub(super) fn interval(sent: u8) -> Duration {
     match sent.checked_sub(1) {
         None => Duration::from_ticks(0),
@@ -32,8 +34,15 @@ enum State {
     Waiting,
     /// It does so no longer than it must.
     Hurrying,
+    /// The same, for a second time: the answer may have been lost.
+    Again,
     /// It has its answer: nothing is asked until that ends.
     Resting,
+}
+
+/// The time that passes at least between two queries, where there is reason to hurry.
+fn shortened(sent: u8) -> Duration {
+    (interval(sent) / HURRY).max(Duration::from_secs(1))
 }
 
 /// A question: what is known of it beside its name.
@@ -66,8 +75,11 @@ impl Entry {
     /// It has been asked, by this device or by another.
     pub(super) fn asked(&mut self, now: Instant) {
         self.sent = self.sent.saturating_add(1);
-        self.next = now.saturating_add(interval(self.sent));
-        self.state = State::Waiting;
+        let (state, wait) = match self.state {
+            State::Hurrying => (State::Again, shortened(self.sent)),
+            _ => (State::Waiting, interval(self.sent)),
+        };
+        (self.state, self.next) = (state, now.saturating_add(wait));
     }
 
     fn rests(&self) -> bool {
@@ -83,11 +95,18 @@ impl Entry {
     /// within a second.
     pub(super) fn hurry(&mut self, now: Instant, delay: Duration) {
         if self.state == State::Waiting && self.sent > 0 {
+            let last = self.next.checked_sub(interval(self.sent)).unwrap_or(Instant::MIN);
+            let first = last.saturating_add(shortened(self.sent));
             self.state = State::Hurrying;
-            let interval = interval(self.sent);
-            let last = self.next.checked_sub(interval).unwrap_or(Instant::MIN);
-            let first = last.saturating_add((interval / HURRY).max(Duration::from_secs(1)));
             self.next = self.next.min(now.saturating_add(delay).max(first));
+        }
+    }
+
+    /// There is an answer that was not known before: there is no need to hurry any more.
+    pub(super) fn has_news(&mut self) {
+        if self.state == State::Again {
+            let last = self.next.checked_sub(shortened(self.sent)).unwrap_or(Instant::MIN);
+            (self.state, self.next) = (State::Waiting, last.saturating_add(interval(self.sent)));
         }
     }
 
@@ -125,7 +144,7 @@ impl<'d> Questions<'d> {
     ) -> Result<QuestionId, MdnsError> {
         let first = self.first_time(now, random);
         let mark = if follow { FOLLOW_BIT } else { 0 };
-        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name);
+        let same = |entry: &Entry, bytes: &[u8]| entry.rtype == rtype && name::eq(bytes, name);
         if let Some((entry, _)) = self.entries.iter_mut().find(|(entry, bytes)| same(entry, bytes)) {
             let count = if follow { &mut entry.followers } else { &mut entry.users };
             *count = count.checked_add(1).ok_or(MdnsError::Full)?;
@@ -179,16 +198,21 @@ impl<'d> Questions<'d> {
 
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.entries.iter().filter(|(entry, _)| !entry.rests()).map(|(entry, _)| entry.next).min()
+        let mut next = None;
+        for (entry, _) in self.entries.iter() {
+            next = earliest(next, (!entry.rests()).then_some(entry.next));
+        }
+        next
     }
 
     /// Whether somebody asks for records of that name and type; and whether for what they lead to too.
+    #[inline(never)]
     pub(super) fn interest(&self, name: &[u8], rtype: Rtype) -> (bool, bool) {
         let mut interest = (false, false);
         for (entry, bytes) in self.entries.iter() {
             // An NSEC record may be the answer to any of them.
             let fits = entry.rtype == rtype || entry.rtype == Rtype::ANY || rtype == Rtype::NSEC;
-            if fits && bytes.eq_ignore_ascii_case(name) {
+            if fits && name::eq(bytes, name) {
                 interest = (true, interest.1 || entry.followers > 0);
             }
         }
@@ -196,8 +220,9 @@ impl<'d> Questions<'d> {
     }
 
     /// Whether there is exactly that question.
+    #[inline(never)]
     pub(super) fn asks(&self, name: &[u8], rtype: Rtype) -> bool {
-        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name))
+        self.entries.iter().any(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name))
     }
 
     /// A delay as before the first query.
@@ -226,7 +251,7 @@ impl<'d> Questions<'d> {
     /// The question of that name and type.
     pub(super) fn find(&mut self, name: &[u8], rtype: Rtype) -> Option<&mut Entry> {
         let mut entries = self.entries.iter_mut();
-        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && bytes.eq_ignore_ascii_case(name));
+        let found = entries.find(|(entry, bytes)| entry.rtype == rtype && name::eq(bytes, name));
         found.map(|(entry, _)| entry)
     }
 }

@@ -12,6 +12,7 @@ impl Random {
         Self(seed)
     }
 
+    #[inline(never)]
     pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -21,6 +22,7 @@ impl Random {
     }
 
     /// A time from `low` to `high` milliseconds, both included, each as likely as any other, in steps of a microsecond.
+    #[inline(never)]
     pub(super) fn millis(&mut self, low: u32, high: u32) -> Duration {
         let span = u64::from(high.saturating_sub(low)) * 1000 + 1;
         Duration::from_micros(u64::from(low) * 1000 + self.next_u64() % span)

@@ -4,13 +4,11 @@ use core::net::SocketAddr;
 
 use domain::base::Rtype;
 use domain::base::message::Section;
-use domain::base::rdata::RecordData as _;
 use net_core::time::Duration;
 
-use super::data::Data;
 use super::engine::{Context, Destination, Query, Transmit};
 use super::marks::{Kind, Replies};
-use super::message::{Question, Record, Writer};
+use super::message::{Question, Writer};
 use super::name::{self, NameBuf, by_ref};
 use super::own::{Names, Owner};
 use super::pending::{LEGACY, WRITTEN};
@@ -60,24 +58,6 @@ pub(super) enum To {
     Legacy,
 }
 
-/// Writes a record as unicast DNS has it: without the cache-flush bit, and with names in its data uncompressed (sections
-/// 6.7 and 18.14).
-fn write_legacy(writer: &mut Writer<'_>, section: Section, record: &Record<'_>) -> bool {
-    // The longest: SRV, NSEC.
-    const LONGEST: usize = 255 + 34;
-    let (mut target, mut bytes) = (name::root(), heapless::Vec::<u8, LONGEST>::new());
-    let data = if matches!(record.data, Data::Srv { .. } | Data::Nsec { .. }) {
-        let flat = record.data.flat(&mut target);
-        if flat.parts().iter().any(|part| bytes.extend_from_slice(part).is_err()) {
-            return false;
-        }
-        Data::Other(record.data.rtype(), &bytes)
-    } else {
-        record.data
-    };
-    writer.record(section, &Record { name: record.name, flush: false, ttl: record.ttl.min(LEGACY_TTL), data })
-}
-
 impl Responder<'_> {
     /// Composes the reply to a legacy query (M-23).
     pub(super) fn write_reply(&mut self, cx: &mut Context<'_>, reply: &Reply, buffer: &mut [u8]) -> Option<Transmit> {
@@ -86,6 +66,7 @@ impl Responder<'_> {
         if let Some(mut writer) = Writer::response(buffer, reply.id)
             && writer.question_of_class(&by_ref(&reply.name), reply.rtype, reply.class)
         {
+            writer.compress_as_unicast();
             if self.write_answers(cx, &mut writer, &selection) {
                 self.write_additional(cx, &mut writer, &selection);
             } else {
@@ -149,7 +130,7 @@ impl Responder<'_> {
             if written(self, Kind::Srv)
                 && let Some(host) = self.own.host_of(&about)
             {
-                for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
+                for kind in Kind::OF_HOST.into_iter().filter(|kind| matches!(kind, Kind::Address(_))) {
                     self.add(cx, writer, selection, host, kind);
                 }
             }
@@ -160,12 +141,11 @@ impl Responder<'_> {
             }
             let Some(marks) = self.own.marks(owner) else { continue };
             let is_written = |kind: &Kind| matches!(kind, Kind::Address(_)) && marks.replies(*kind) & WRITTEN != 0;
-            if !Kind::of_host().any(|kind| is_written(&kind)) {
+            if !Kind::OF_HOST.iter().any(is_written) {
                 continue;
             }
-            let versions = |v4| self.own.addresses(cx.network, owner).any(|(_, address)| address.is_ipv4() == v4);
-            let both = versions(true) && versions(false);
-            for kind in Kind::of_host().filter(|kind| matches!(kind, Kind::Address(_))) {
+            let both = [true, false].iter().all(|v4| self.own.has_version(cx.network, owner, *v4));
+            for kind in Kind::OF_HOST.into_iter().filter(|kind| matches!(kind, Kind::Address(_))) {
                 self.add(cx, writer, selection, owner, kind);
             }
             if !both {
@@ -175,6 +155,7 @@ impl Responder<'_> {
     }
 
     /// Adds a record, unless it is in the message (M-41), or everybody has just heard it.
+    #[inline(never)]
     fn add(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>, selection: &Selection, owner: Owner, kind: Kind) {
         let to = selection.to;
         let is_written = self.own.marks(owner).is_none_or(|marks| marks.replies(kind) & WRITTEN != 0);
@@ -188,6 +169,7 @@ impl Responder<'_> {
         self.write(cx, writer, to, Section::Additional, owner, kind);
     }
 
+    #[inline(never)]
     fn was_multicast_within(&self, cx: &Context<'_>, owner: Owner, kind: Kind, span: Duration) -> bool {
         let v4 = self.own.is_v4(cx.network, owner, kind);
         self.own.marks(owner).is_some_and(|marks| marks.was_multicast_within(kind, v4, span, cx.now))
@@ -196,6 +178,7 @@ impl Responder<'_> {
     /// Writes a record and marks it as written. `false`: it does not fit here, but will into an empty message.
     ///
     /// All addresses of one version are written together: they replace what others have of them (section 10.2).
+    #[inline(never)]
     fn write(
         &mut self,
         cx: &Context<'_>,
@@ -209,19 +192,20 @@ impl Responder<'_> {
         let set = self.own.set_of(cx.network, owner, kind);
         let (was_empty, mark) = (writer.is_empty(), writer.mark());
         let mut names = Names::new();
-        let fits = self.own.kinds(owner).filter(|kind| set & kind.bit() != 0).all(|kind| {
-            let record = self.own.record(cx.network, owner, kind, &mut names);
-            record.is_none_or(|record| match to {
-                To::Legacy => write_legacy(writer, section, &record),
-                To::All | To::One => {
-                    writer.record(section, &Record { ttl: if leaves { 0 } else { record.ttl }, ..record })
-                }
-            })
+        let fits = self.own.kinds_in(owner, set).all(|kind| {
+            let Some(mut record) = self.own.record(cx.network, owner, kind, &mut names) else { return true };
+            if to == To::Legacy {
+                // As unicast DNS has it (section 6.7).
+                (record.flush, record.ttl) = (false, record.ttl.min(LEGACY_TTL));
+            } else if leaves {
+                record.ttl = 0;
+            }
+            writer.record(section, &record)
         });
         if !fits {
             writer.rewind(&mark);
         }
-        for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+        for kind in self.own.kinds_in(owner, set) {
             let Some(marks) = self.own.marks_mut(owner) else { continue };
             if fits {
                 marks.add(kind, WRITTEN);

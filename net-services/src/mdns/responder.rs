@@ -10,10 +10,10 @@ use net_core::time::{Duration, Instant};
 use super::claim::{Claim, Extent, News};
 use super::clock::{LastTime, Millis};
 use super::data::Data;
+use super::digest::digest;
 use super::engine::Context;
 use super::marks::Marks;
-use super::name::NameRef;
-use super::network::Network;
+use super::network::{Network, octets};
 use super::own::{Entry, Names, Own, Owner};
 use super::pending::Pending;
 use super::pool::Pool;
@@ -73,7 +73,7 @@ impl<'d> Responder<'d> {
     }
 
     pub(super) fn set_siblings(&mut self, addresses: &[IpAddr]) {
-        self.siblings = addresses.iter().take(SIBLINGS).map(|address| digest(*address)).collect();
+        self.siblings = addresses.iter().take(SIBLINGS).map(|address| digest_of(*address)).collect();
     }
 
     /// Follows the interface: publishes all anew when it has come up (M-11).
@@ -104,7 +104,7 @@ impl<'d> Responder<'d> {
             }
         }
         for owner in self.own.owners() {
-            if let Some((claim, marks)) = self.own.state_mut(owner) {
+            if let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) {
                 claim.rest();
                 *marks = Marks::new();
             }
@@ -112,12 +112,12 @@ impl<'d> Responder<'d> {
     }
 
     fn addresses_changed(&mut self, cx: &mut Context<'_>, before: &Network) {
-        let lost = |address: &IpAddr| !cx.network.addresses().any(|own| own == *address);
-        let gained = cx.network.addresses().any(|address| !before.addresses().any(|old| old == address));
+        let lost = |address: &IpAddr| !cx.network.has(*address);
+        let gained = cx.network.addresses().any(|address| !before.has(address));
         if !gained && !before.addresses().any(|address| lost(&address)) {
             return;
         }
-        let announced = self.own.host.claim.announced;
+        let announced = self.own.host.entry.claim.announced;
         self.former.retain(|former| lost(&former.address));
         for address in before.addresses().filter(lost) {
             if self.former.is_full() {
@@ -127,9 +127,9 @@ impl<'d> Responder<'d> {
             let _ = self.former.push(former); // room was made
         }
         // Addresses are known by their numbers, which are others now.
-        self.own.host.marks = Marks::new();
+        self.own.host.entry.marks = Marks::new();
         if self.own.is_ours(Owner::Host) {
-            self.own.host.claim.announce(Extent::All, cx.now);
+            self.own.host.entry.claim.announce(Extent::All, cx.now);
         }
         if announced {
             self.pending.send_unasked(Millis::floor(cx.now));
@@ -137,12 +137,13 @@ impl<'d> Responder<'d> {
     }
 
     /// Begins to probe for a name, if there is a network and the name is known.
+    #[inline(never)]
     pub(super) fn probe(&mut self, cx: &mut Context<'_>, owner: Owner, due: Millis) {
         let needs_host_name = self.own.about(owner).map_or(owner == Owner::Host, |about| about.host == 0);
         let misses_name = needs_host_name && self.own.host.base.is_empty();
         let can = !misses_name && !self.own.label(owner).is_empty() && cx.network.is_usable() && !self.shut_down;
         self.touch();
-        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) else { return };
         marks.remove_all();
         if can {
             claim.probe(due, cx.now);
@@ -182,8 +183,9 @@ impl<'d> Responder<'d> {
     }
 
     /// Withdraws the records of a name.
+    #[inline(never)]
     pub(super) fn leave(&mut self, cx: &mut Context<'_>, owner: Owner) {
-        let Some((claim, marks)) = self.own.state_mut(owner) else { return };
+        let Some(Entry { claim, marks, .. }) = self.own.entry_mut(owner) else { return };
         if claim.leaves() {
             return;
         }
@@ -241,18 +243,13 @@ impl<'d> Responder<'d> {
         self.generation
     }
 
-    /// Shows own records that are established.
-    pub(super) fn visit(
-        &self,
-        network: &Network,
-        name: &NameRef<'_>,
-        rtype: Rtype,
-        visitor: &mut dyn FnMut(&Data<'_>),
-    ) {
+    /// Shows own records that are established. `name` is as on the wire, uncompressed.
+    #[inline(never)]
+    pub(super) fn visit(&self, network: &Network, name: &[u8], rtype: Rtype, visitor: &mut dyn FnMut(&Data<'_>)) {
         let mut names = Names::new();
         for owner in self.own.owners().filter(|owner| self.own.is_ours(*owner)) {
             let set = self.own.answers(network, owner, name, rtype);
-            for kind in self.own.kinds(owner).filter(|kind| set & kind.bit() != 0) {
+            for kind in self.own.kinds_in(owner, set) {
                 if let Some(record) = self.own.record(network, owner, kind, &mut names) {
                     visitor(&record.data);
                 }
@@ -261,13 +258,9 @@ impl<'d> Responder<'d> {
     }
 }
 
-/// An address in four bytes (FNV-1a). That two of a device have the same is not worth caring about.
-pub(super) fn digest(address: IpAddr) -> u32 {
-    let add = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    match address {
-        IpAddr::V4(v4) => v4.octets().iter().fold(0x811c_9dc5, add),
-        IpAddr::V6(v6) => v6.octets().iter().fold(0x811c_9dc5, add),
-    }
+/// An address in four bytes. That two of a device have the same is not worth caring about.
+pub(super) fn digest_of(address: IpAddr) -> u32 {
+    digest(&[&octets(address)])
 }
 
 const _: () = assert!(ADDRESSES <= 8, "a set of kinds has 32 bits");

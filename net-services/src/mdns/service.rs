@@ -2,18 +2,20 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::pin::pin;
 use core::task::{Context, Poll};
 
 use net_core::Error;
-use net_core::events::{Events, Status};
+use net_core::events::Events;
 use net_core::log::{Show, debug, info, warn};
 use net_core::nal::{Interface, Multicast, UdpBind, UdpSocket, UnconnectedUdp as _};
 use net_core::time::{Duration, Instant, Timer, poll_until};
 use net_core::waiters::Waiters;
 
+use super::clock::earliest;
 use super::engine::{Arrival, Destination, Engine, GROUP_V4, GROUP_V6, HOP_LIMIT, PORT, Transmit};
+use super::network::canonical;
 use super::{Config, Event, HostId, Label, MdnsError, Resources, Service, ServiceId, Stats};
 
 /// How many tasks may wait for answers or events without polling. Further ones look again ten times a second.
@@ -77,18 +79,17 @@ impl<'d> Mdns<'d> {
     /// When port 5353 cannot be bound: [`Error::AddressInUse`] and others of [`UdpBind::bind_shared`]. Everything else is
     /// counted, logged and survived.
     pub async fn run<N: UdpBind + Multicast + Interface>(&self, net: &N, buffer: &mut [u8]) -> Result<(), Error> {
-        let mut socket =
-            match net.bind_shared(SocketAddr::new(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), PORT)).await {
-                Ok(socket) => socket,
-                // A network with IPv4 alone.
-                Err(Error::Unsupported | Error::AddressNotAvailable | Error::InvalidInput) => {
-                    net.bind_shared(SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), PORT)).await?
-                }
-                Err(error) => return Err(error),
-            };
+        let mut socket = match net.bind_shared(unspecified(false)).await {
+            Ok(socket) => socket,
+            // A network with IPv4 alone.
+            Err(Error::Unsupported | Error::AddressNotAvailable | Error::InvalidInput) => {
+                net.bind_shared(unspecified(true)).await?
+            }
+            Err(error) => return Err(error),
+        };
         socket.set_hop_limit(HOP_LIMIT)?;
         self.stopping.set(false);
-        let mut link = Link { net, socket, groups: Groups::default() };
+        let mut link = Link { net, socket, groups: [Group::new(true), Group::new(false)] };
         let _running = Running::new(self);
         let mut events = net.events().subscribe();
         self.look_at(&mut link);
@@ -97,11 +98,15 @@ impl<'d> Mdns<'d> {
         // One place where it sends and one where it waits: each takes its room in the future once.
         loop {
             let now = Instant::now();
-            if let Some(transmit) = reply.take().or_else(|| self.engine.borrow_mut().poll_transmit(now, buffer)) {
+            if reply.is_none() {
+                reply = self.engine.borrow_mut().poll_transmit(now, buffer);
+            }
+            if let Some(transmit) = &reply {
                 if let Err(error) = link.send(transmit, buffer).await {
                     self.engine.borrow_mut().count_send_error();
                     debug!("mdns: cannot send: {}", Show(&error));
                 }
+                reply = None;
                 continue;
             }
             if self.stopping.get() {
@@ -117,7 +122,7 @@ impl<'d> Mdns<'d> {
             self.touched.set(false);
             self.tell_waiting();
             let due = self.engine.borrow().poll_timeout();
-            let deadline = [due, give_up, link.groups.try_again(now)].into_iter().flatten().min();
+            let deadline = earliest(earliest(due, give_up), link.try_again(now));
             match self.wait(&mut link.socket, &mut events, deadline).await {
                 Woken::Datagram => reply = self.receive(&mut link.socket, buffer).await,
                 Woken::Network => {
@@ -150,7 +155,9 @@ impl<'d> Mdns<'d> {
 
     fn look_at<N: UdpBind + Multicast + Interface>(&self, link: &mut Link<'_, N>) {
         let status = link.net.status();
-        link.groups.has = versions(&status);
+        for group in &mut link.groups {
+            group.usable = status.addresses.iter().any(|net| net.address().is_ipv4() == group.v4);
+        }
         link.join();
         self.engine.borrow_mut().set_network(Instant::now(), status.link_up, &status.addresses);
     }
@@ -198,11 +205,13 @@ impl<'d> Mdns<'d> {
         Poll::Pending
     }
 
+    #[inline(never)]
     fn tell_waiting(&self) {
         self.waiting.borrow_mut().wake_all();
     }
 
     /// Has `run` look again.
+    #[inline(never)]
     fn touch(&self) {
         self.touched.set(true);
         self.runner.borrow_mut().wake_all();
@@ -354,67 +363,68 @@ impl Drop for Running<'_, '_> {
     }
 }
 
-/// Which IP versions the interface has addresses of: 4, 6.
-fn versions(status: &Status) -> [bool; 2] {
-    let has = |v4| status.addresses.iter().any(|net| net.address().is_ipv4() == v4);
-    [has(true), has(false)]
+/// The group of multicast DNS for one IP version.
+struct Group {
+    v4: bool,
+    /// The interface has addresses of that IP version.
+    usable: bool,
+    joined: bool,
+    /// It is to be joined again.
+    failed: bool,
 }
 
-/// The groups of multicast DNS, for IPv4 and IPv6.
-#[derive(Default)]
-struct Groups {
-    has: [bool; 2],
-    joined: [bool; 2],
-    failed: [bool; 2],
-}
+impl Group {
+    const fn new(v4: bool) -> Self {
+        Self { v4, usable: false, joined: false, failed: false }
+    }
 
-impl Groups {
-    /// When one that has failed is to be joined again.
-    fn try_again(&self, now: Instant) -> Option<Instant> {
-        (self.failed != [false, false]).then(|| now + JOIN_AGAIN)
+    const fn address(&self) -> IpAddr {
+        if self.v4 { IpAddr::V4(GROUP_V4) } else { IpAddr::V6(GROUP_V6) }
     }
 }
-
-const GROUPS: [IpAddr; 2] = [IpAddr::V4(GROUP_V4), IpAddr::V6(GROUP_V6)];
 
 struct Link<'n, N: UdpBind + Multicast> {
     net: &'n N,
     socket: N::Socket,
-    groups: Groups,
+    groups: [Group; 2],
 }
 
 impl<N: UdpBind + Multicast> Link<'_, N> {
     /// Joins what is not joined yet, of those versions that the interface has.
     fn join(&mut self) {
-        let Groups { has, joined, failed } = &mut self.groups;
-        for (((group, has), joined), failed) in GROUPS.into_iter().zip(has).zip(joined).zip(failed) {
-            if *joined || !*has {
-                *failed = false;
+        for group in &mut self.groups {
+            if group.joined || !group.usable {
+                group.failed = false;
                 continue;
             }
-            let result = self.net.join_group(group);
+            let result = self.net.join_group(group.address());
+            group.joined = result.is_ok();
             // What was built without a version or without multicast will not learn it.
-            (*joined, *failed) = (result.is_ok(), !matches!(result, Ok(()) | Err(Error::Unsupported)));
+            group.failed = !matches!(result, Ok(()) | Err(Error::Unsupported));
             if let Err(error) = result {
-                warn!("mdns: cannot join {}: {}", Show(&group), Show(&error));
+                warn!("mdns: cannot join {}: {}", Show(&group.address()), Show(&error));
             }
         }
     }
 
+    /// When a group that has failed is to be joined again.
+    fn try_again(&self, now: Instant) -> Option<Instant> {
+        self.groups.iter().any(|group| group.failed).then(|| now + JOIN_AGAIN)
+    }
+
     /// Sends to one host, or to both groups; that fails when it goes to none.
-    async fn send(&mut self, transmit: Transmit, buffer: &[u8]) -> Result<(), Error> {
+    async fn send(&mut self, transmit: &Transmit, buffer: &[u8]) -> Result<(), Error> {
         let data = buffer.get(..transmit.length).ok_or(Error::TooLarge)?;
         let mut result = Err(Error::Unreachable);
-        for i in 0..GROUPS.len() {
-            let (Some(&group), Some(&has)) = (GROUPS.get(i), self.groups.has.get(i)) else { break };
+        for group in &self.groups {
             let (to, room) = match transmit.to {
-                Destination::Multicast if !has => continue,
-                Destination::Multicast => (SocketAddr::new(group, PORT), ROOM),
-                Destination::Unicast(to) if to.ip().to_canonical().is_ipv4() == group.is_ipv4() => (to, Duration::MIN),
+                Destination::Multicast if !group.usable => continue,
+                Destination::Multicast => (SocketAddr::new(group.address(), PORT), ROOM),
+                Destination::Unicast(to) if canonical(to.ip()).is_ipv4() == group.v4 => (to, Duration::MIN),
                 Destination::Unicast(_) => continue,
             };
             let give_up = Instant::now() + room;
-            let mut sending = pin!(self.socket.send(unspecified(group), to, data));
+            let mut sending = pin!(self.socket.send(unspecified(group.v4), to, data));
             let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
                 Poll::Ready(sent) => Poll::Ready(sent),
                 Poll::Pending => poll_until(give_up, cx).map(|()| Err(Error::TimedOut)),
@@ -427,19 +437,14 @@ impl<N: UdpBind + Multicast> Link<'_, N> {
 
 impl<N: UdpBind + Multicast> Drop for Link<'_, N> {
     fn drop(&mut self) {
-        for (group, joined) in GROUPS.into_iter().zip(self.groups.joined) {
-            if joined {
-                let _ = self.net.leave_group(group); // it was joined
-            }
+        for group in self.groups.iter().filter(|group| group.joined) {
+            let _ = self.net.leave_group(group.address()); // it was joined
         }
     }
 }
 
 /// Any address of that IP version.
-fn unspecified(like: IpAddr) -> SocketAddr {
-    let any = match like {
-        IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
-    };
+fn unspecified(v4: bool) -> SocketAddr {
+    let any = if v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     SocketAddr::new(any, PORT)
 }

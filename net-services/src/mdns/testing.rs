@@ -13,7 +13,7 @@ use net_core::time::{Duration, Instant};
 
 use super::data::{Data, Types};
 use super::message::{Incoming, Question, Record, Writer};
-use super::name::{self, Builder, NameBuf, Text, by_ref};
+use super::name::{self, NameBuf, by_ref};
 use super::{Arrival, Config, Destination, Engine, GROUP_V4, GROUP_V6, PORT, Resources, Transmit};
 
 /// A moment in milliseconds since the start.
@@ -24,8 +24,12 @@ pub(super) fn at(millis: u64) -> Instant {
 /// A name from text with dots; a dot that belongs to a label is written `\.`.
 pub(super) fn name(text: &str) -> NameBuf {
     let text = text.replace("\\.", "\0");
-    let label = |name: Builder, label: &str| name.label(label.replace('\0', ".").as_bytes());
-    text.split('.').try_fold(Builder::new(), label).unwrap().end().unwrap()
+    let mut name = NameBuf::new();
+    for label in text.split('.') {
+        name.label(label.replace('\0', ".").as_bytes()).unwrap();
+    }
+    name.append(&[0]).unwrap();
+    name
 }
 
 /// A record as text: `SRV 0 0 80 printer.local`.
@@ -78,8 +82,29 @@ impl Read {
     }
 }
 
+/// The types of an NSEC record as on the wire (RFC 4034 section 4.1.2).
+pub(super) fn types_of(has: &[Rtype]) -> Vec<u8> {
+    let mut bytes = vec![0; 2 + 32];
+    for rtype in has {
+        let number = usize::from(rtype.to_int());
+        bytes[2 + number / 8] |= 0x80 >> (number % 8);
+    }
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    if end > 0 {
+        bytes[1] = (end - 2) as u8;
+    }
+    bytes
+}
+
+fn name_text(name: &name::NameRef<'_>) -> String {
+    let mut text = String::new();
+    name::write_text(name, &mut text).unwrap();
+    text
+}
+
 pub(super) fn text_of(data: &Data<'_>) -> String {
-    let name = |of: &name::NameRef<'_>| Text(*of).to_string();
+    let name = name_text;
     match data {
         Data::A(address) => format!("A {address}"),
         Data::Aaaa(address) => format!("AAAA {address}"),
@@ -98,10 +123,10 @@ pub(super) fn text_of(data: &Data<'_>) -> String {
 /// Reads a message, which must have a good header.
 pub(super) fn read(bytes: &[u8]) -> Read {
     let message = Incoming::read(bytes).unwrap();
-    let questions = message.questions().map(|q| (Text(q.name).to_string(), q.rtype, q.unicast)).collect();
+    let questions = message.questions().map(|q| (name_text(&q.name), q.rtype, q.unicast)).collect();
     let lines = message.records().map(|(section, record)| Line {
         section,
-        name: Text(record.name).to_string(),
+        name: name_text(&record.name),
         flush: record.flush,
         ttl: record.ttl,
         text: text_of(&record.data),
@@ -193,8 +218,9 @@ impl Compose {
             Put::Srv(port, to) => (Rtype::SRV, [&[0; 4], &port.to_be_bytes()[..], &target(to)].concat()),
             Put::Txt(bytes) => (Rtype::TXT, bytes.to_vec()),
             Put::Nsec(has) => {
-                let types = has.iter().fold(Types::NONE, |types, rtype| types.with(*rtype));
-                let (data, mut memory) = (Data::Nsec { next: by_ref(&of), types }, name::root());
+                let bytes = types_of(has);
+                let types = Types::read(&bytes).unwrap();
+                let (data, mut memory) = (Data::Nsec { next: by_ref(&of), types }, NameBuf::new());
                 (Rtype::NSEC, data.flat(&mut memory).parts().concat())
             }
             Put::Other(rtype, bytes) => (*rtype, bytes.to_vec()),

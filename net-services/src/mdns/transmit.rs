@@ -2,15 +2,15 @@
 
 use domain::base::header::HeaderSection;
 use domain::base::message::Section;
-use net_core::time::{Duration, Instant};
+use net_core::time::Instant;
 
 use super::claim::{Extent, GOODBYES, PROBES, Phase};
 use super::clock::Millis;
 use super::data::Data;
 use super::engine::{Context, Destination, Transmit};
-use super::marks::{Kind, Replies};
+use super::marks::Kind;
 use super::message::{Record, Writer};
-use super::name::{self, by_ref};
+use super::name::{NameBuf, by_ref};
 use super::own::{NameOf, Owner};
 use super::pending::{Due, UNASKED};
 use super::reply::{DEFENCE_RATE, RATE, Selection, To};
@@ -161,30 +161,33 @@ impl Responder<'_> {
 
     /// When what is left of these replies may be sent.
     fn settle(&mut self, cx: &Context<'_>, selection: &Selection) {
-        let own = &self.own;
-        let again = |owner: Owner, kind: Kind, rate: Duration| {
-            let v4 = own.is_v4(cx.network, owner, kind);
-            own.marks(owner).map(|marks| marks.multicast_again(kind, v4, rate, cx.now))
-        };
-        let due = |reply: Replies| {
+        let Self { own, pending, .. } = self;
+        pending.settle(selection.replies, |reply| {
             let rate = if reply & selection.defend != 0 { DEFENCE_RATE } else { RATE };
-            let waiting = own.owners().flat_map(|owner| {
-                let is_left =
-                    move |kind: &Kind| own.marks(owner).is_some_and(|marks| marks.replies(*kind) & reply != 0);
-                own.kinds(owner).filter(is_left).filter_map(move |kind| {
-                    if selection.to == To::All { again(owner, kind, rate) } else { Some(Millis::floor(cx.now)) }
-                })
-            });
-            waiting.reduce(Millis::min)
-        };
-        self.pending.settle(selection.replies, due);
+            let mut due: Option<Millis> = None;
+            for owner in own.owners() {
+                for kind in own.kinds(owner) {
+                    let Some(marks) = own.marks(owner).filter(|marks| marks.any(reply)) else { break };
+                    if marks.replies(kind) & reply == 0 {
+                        continue;
+                    }
+                    let at = match selection.to {
+                        To::All => marks.multicast_again(kind, own.is_v4(cx.network, owner, kind), rate, cx.now),
+                        To::One | To::Legacy => Millis::floor(cx.now),
+                    };
+                    due = Some(due.map_or(at, |earlier| earlier.min(at)));
+                }
+            }
+            due
+        });
     }
 
     /// Writes goodbyes for addresses that this device has had (M-11).
     fn write_former(&mut self, cx: &Context<'_>, writer: &mut Writer<'_>) {
         let Some(host) = self.own.name(cx.network, Owner::Host, NameOf::Own) else { return };
         for former in self.former.iter_mut().filter(|former| former.goodbye) {
-            let reverse = name::reverse(former.address);
+            let mut reverse = NameBuf::new();
+            let _ = reverse.reverse(former.address); // it fits
             let address = match former.address {
                 core::net::IpAddr::V4(v4) => Data::A(v4),
                 core::net::IpAddr::V6(v6) => Data::Aaaa(v6),

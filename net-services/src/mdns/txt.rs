@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::MdnsError;
+use super::{MdnsError, name};
 
 /// Bytes that TXT data may have, so that a record fits into a packet (RFC 6763 section 6.2).
 pub(super) const TXT_MAX: usize = 1300;
@@ -29,7 +29,11 @@ impl<'a> Txt<'a> {
     pub fn attributes(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
         self.strings().enumerate().filter_map(move |(i, string)| {
             let (key, value) = split(string)?;
-            let seen = self.strings().take(i).filter_map(split).any(|(earlier, _)| earlier.eq_ignore_ascii_case(key));
+            let seen = self
+                .strings()
+                .take(i)
+                .filter_map(split)
+                .any(|(earlier, _)| name::eq(earlier.as_bytes(), key.as_bytes()));
             (!seen).then_some((key, value))
         })
     }
@@ -45,6 +49,7 @@ impl<'a> Txt<'a> {
     }
 }
 
+#[inline(never)]
 fn split(string: &[u8]) -> Option<(&str, Option<&[u8]>)> {
     let at = string.iter().position(|byte| *byte == b'=');
     let (key, value) = match at {
@@ -66,7 +71,7 @@ pub(super) fn compose(strings: &[&str]) -> Result<Vec<u8, TXT_MAX>, MdnsError> {
     for (i, string) in strings.iter().enumerate() {
         let (key, _) = split(string.as_bytes()).ok_or(MdnsError::InvalidTxt)?;
         let earlier = strings.iter().take(i).filter_map(|earlier| split(earlier.as_bytes()));
-        if earlier.into_iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(key)) {
+        if earlier.into_iter().any(|(earlier, _)| name::eq(earlier.as_bytes(), key.as_bytes())) {
             continue;
         }
         let length = u8::try_from(string.len()).map_err(|_| MdnsError::InvalidTxt)?;

@@ -88,6 +88,7 @@ pub struct Stats {
 }
 
 /// One label, without the rest of its name.
+#[inline(never)]
 pub(super) fn label(text: &str) -> Label {
     Label::try_from(text).unwrap_or_default()
 }

@@ -307,7 +307,7 @@ fn all_memory_is_used_up() {
     device.run(5000);
     assert!(device.engine.is_established(four) && device.engine.is_established(one));
 
-    // Questions: 3, with 3 * 48 bytes.
+    // Questions: 3, with 3 * 40 bytes.
     let ask = |device: &mut Device, of: &str| device.engine.ask(device.now, &by_ref(&name(of)), Rtype::A, false);
     let long = format!("{}.local", "x".repeat(60));
     let first = ask(&mut device, "a.local").unwrap();

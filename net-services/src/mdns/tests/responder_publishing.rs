@@ -8,8 +8,8 @@ use std::vec::Vec;
 use domain::base::Rtype;
 
 use super::{START, WEB, esp32, esp32_with_web, events};
-use crate::mdns::name::{self, by_ref};
-use crate::mdns::testing::{Compose, Device, Put, text_of};
+use crate::mdns::name::by_ref;
+use crate::mdns::testing::{self, Compose, Device, Put, text_of};
 use crate::mdns::{Config, Event, HostId, MdnsError, Resources, Service, ServiceId};
 
 #[test]
@@ -113,7 +113,7 @@ fn own_records_are_shown() {
     let mut device = esp32(1);
     device.engine.publish(device.now, &WEB).unwrap();
     let show = |device: &Device, of: &str, rtype| {
-        let (of, mut shown) = (name::Builder::new().dotted(of).unwrap().end().unwrap(), Vec::new());
+        let (of, mut shown) = (testing::name(of), Vec::new());
         device.engine.visit(device.now, &by_ref(&of), rtype, &mut |data| shown.push(text_of(data)));
         shown
     };

@@ -8,13 +8,13 @@ use std::vec::Vec;
 use super::super::super::pool::Slot;
 use super::super::super::random::Random;
 use super::super::super::testing::{Compose, Put};
-use super::super::super::{cache, questions};
+use super::super::super::{RECORD_BYTES, cache, questions};
 use super::*;
 
 /// The README's numbers for memory rest on these.
 #[test]
 fn slots_are_small() {
-    assert_eq!(size_of::<Slot<cache::Entry>>(), 32);
+    assert_eq!(size_of::<Slot<cache::Entry>>(), 28);
     assert_eq!(size_of::<Slot<questions::Entry>>(), 24);
 }
 
@@ -115,10 +115,10 @@ fn bytes_are_bounded() {
     let mut device = device_of::<4>(1);
     let text = |length: usize| [0].repeat(length);
     device.hear(&Compose::response().answer("small.local", 120, &Put::Txt(&text(10))));
-    device.hear(&Compose::response().answer("huge.local", 120, &Put::Txt(&text(260))));
+    device.hear(&Compose::response().answer("huge.local", 120, &Put::Txt(&text(4 * RECORD_BYTES + 4))));
     assert_eq!(seen(&device, "small.local", Rtype::TXT).len(), 1);
     assert_eq!((seen(&device, "huge.local", Rtype::TXT).len(), device.engine.stats().evicted), (0, 1));
-    device.hear(&Compose::response().answer("large.local", 120, &Put::Txt(&text(235))));
+    device.hear(&Compose::response().answer("large.local", 120, &Put::Txt(&text(4 * RECORD_BYTES - 21))));
     assert_eq!(seen(&device, "small.local", Rtype::TXT).len(), 0);
     assert_eq!(seen(&device, "large.local", Rtype::TXT).len(), 1);
 }

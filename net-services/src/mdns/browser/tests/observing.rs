@@ -107,6 +107,8 @@ fn what_others_know_is_asked_for_soon() {
     let sent = device.run(200);
     assert_eq!(sent.len(), 1);
     assert!((20..=120).contains(&(times(&sent)[0] - start)));
+    assert_eq!(device.run(2500).len(), 1, "and once more, if the answer was lost");
+    assert!(device.run(25_000).is_empty());
     // An hour of hints, from a host that lies.
     let mut count = 0;
     for _ in 0..3600 {

@@ -91,6 +91,7 @@ impl Query<'_> {
 }
 
 /// The browser's view of what this device publishes.
+#[allow(clippy::type_complexity)] // it has a name only as a trait object: `browser::Own`
 fn own(responder: &Responder<'_>, network: &Network) -> impl Fn(&[u8], Rtype, &mut dyn FnMut(&Data<'_>)) {
     move |name, rtype, visitor| responder.visit(network, name, rtype, visitor)
 }

@@ -22,7 +22,7 @@ const NAME_MAX: usize = 255;
 pub(super) const LABEL_MAX: usize = 63;
 
 /// One label as text: a host name without `.local`, or the name of an instance. At most 63 bytes of UTF-8.
-pub type Label = String<LABEL_MAX>;
+pub type Label = String<LABEL_MAX, u8>;
 
 const LOCAL: &[u8] = b"local";
 /// The domain as on the wire.
@@ -51,7 +51,7 @@ pub(super) fn by_ref(name: &NameBuf) -> NameRef<'_> {
 /// A name as on the wire, uncompressed, in memory of its own: at first without any label, and without the root, with which
 /// it ends when it is complete.
 #[derive(Debug, Clone)]
-pub(super) struct NameBuf(Vec<u8, NAME_MAX>);
+pub(super) struct NameBuf(Vec<u8, NAME_MAX, u8>);
 
 impl NameBuf {
     pub(super) const fn new() -> Self {

@@ -10,7 +10,7 @@ use net_core::limits::ADDRESSES;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Network {
     pub(super) link_up: bool,
-    addresses: Vec<IpInet, ADDRESSES>,
+    addresses: Vec<IpInet, ADDRESSES, u8>,
 }
 
 impl Network {

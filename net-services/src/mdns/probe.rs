@@ -14,7 +14,7 @@ use super::engine::{Context, Query};
 use super::marks::Kind;
 use super::message::{Question, Writer};
 use super::name::{self, by_ref};
-use super::network::Network;
+use super::network::{Network, octets};
 use super::own::{NameOf, Names, Own, Owner};
 use super::responder::Responder;
 
@@ -23,9 +23,11 @@ const RECORD_HEAD: usize = 10;
 /// A compressed name.
 const POINTER: usize = 2;
 
+/// IPv4 first, each by its bytes: as the records are ordered.
 #[inline(never)]
 fn is_less(a: &IpAddr, b: &IpAddr) -> bool {
-    a < b
+    let (a, b) = (octets(*a), octets(*b));
+    (a.len(), &a[..]) < (b.len(), &b[..])
 }
 
 impl Own<'_> {
@@ -43,7 +45,7 @@ impl Own<'_> {
         let mut kinds = Vec::new();
         let mut last = None;
         loop {
-            // IPv4 first, each by its bytes, as the records are ordered: the least of those that are left.
+            // The least of those that are left.
             let mut next: Option<(IpAddr, u8)> = None;
             for (number, address) in self.addresses(network, owner) {
                 let is_left = last.is_none_or(|last| is_less(&last, &address));

@@ -39,9 +39,9 @@ pub(super) struct Former {
 pub(super) struct Responder<'d> {
     pub(super) own: Own<'d>,
     pub(super) pending: Pending,
-    pub(super) former: Vec<Former, FORMER>,
+    pub(super) former: Vec<Former, FORMER, u8>,
     /// Digests of the addresses of other interfaces.
-    pub(super) siblings: Vec<u32, SIBLINGS>,
+    pub(super) siblings: Vec<u32, SIBLINGS, u8>,
     /// When TXT data was changed last.
     pub(super) txt_changed: LastTime,
     /// When something was done last: from then on, times are told.

@@ -263,7 +263,7 @@ fn a_conflict_in_use_is_probed_and_may_be_won() {
     device.hear(&both);
     let question = Compose::query().ask("Web._http._tcp.local", Rtype::SRV);
     assert!(device.hear(&question).is_empty(), "it is in doubt");
-    let sent = device.run(5000);
+    let sent = device.run(7000);
     assert_eq!(sent.len(), START.len());
     assert_eq!(first_probe(&sent).questions, [("Web._http._tcp.local".into(), Rtype::ANY, true)]);
     assert_eq!(device.engine.stats().conflicts, 1);

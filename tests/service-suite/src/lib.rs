@@ -2,7 +2,7 @@
 //!
 //! A service is written against the traits once. That it behaves the same over each of them is tested here: over the
 //! stack, over the computer's own sockets, and over an embassy-net stack.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // these are tests
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::large_futures)] // these are tests
 #![allow(async_fn_in_trait)]
 
 pub mod http;

@@ -74,9 +74,7 @@ impl Node {
 
 /// A datagram that a device has sent, for the tests to look at.
 pub(super) struct Seen {
-    pub(super) at: Instant,
     pub(super) device: usize,
-    pub(super) to: Destination,
     pub(super) bytes: Rc<[u8]>,
 }
 
@@ -193,7 +191,7 @@ impl Link {
     fn send(&mut self, device: usize, transmit: Transmit, buffer: &[u8]) {
         let Transmit { to, length } = transmit;
         let bytes: Rc<[u8]> = Rc::from(&buffer[..length]);
-        self.seen.push(Seen { at: self.now, device, to, bytes: bytes.clone() });
+        self.seen.push(Seen { device, bytes: bytes.clone() });
         for v4 in [true, false] {
             let Some(source) = self.nodes[device].has(v4) else { continue };
             let destination = match to {
@@ -206,11 +204,6 @@ impl Link {
             (sent.datagrams, sent.bytes) = (sent.datagrams + 1, sent.bytes + length as u64);
             self.carry(Some(device), (source, PORT), destination, &bytes, self.nodes[device].side);
         }
-    }
-
-    /// A datagram of somebody who is not a device of this link's, to whom it is meant for.
-    pub(super) fn inject(&mut self, source: SocketAddr, destination: IpAddr, bytes: &[u8]) {
-        self.carry(None, (source.ip(), source.port()), destination, &Rc::from(bytes), 0);
     }
 
     fn carry(&mut self, from: Option<usize>, source: (IpAddr, u16), to: IpAddr, bytes: &Rc<[u8]>, side: u8) {

@@ -68,6 +68,15 @@ const fn server<const CONNECTIONS: usize>() -> usize {
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(server::<5>() - server::<4>() <= 1024, "the future of an HTTP connection is larger than 1 KiB");
 
+/// What mDNS takes in all beside the stack's socket: its memory, itself, its future, and a buffer for one datagram.
+const MDNS: usize = size_of::<mdns_node::Names>()
+    + size_of::<Mdns<'static>>()
+    + future3::<&'static Mdns<'static>, &'static S, Mut<[u8]>, _, _>(Mdns::run::<S>)
+    + mdns_node::DATAGRAM;
+
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(MDNS <= 6 * 1024, "mDNS with 3 services and a cache of 32 records takes more than 6 KiB");
+
 macro_rules! sizes {
     ($($name:ident $what:literal = $size:expr;)*) => {
         $(
@@ -109,6 +118,7 @@ sizes! {
     SIZE_BROWSE "future: Browse::next" =
         future2::<Mut<Browse<'static, 'static, 4>>, Mut<[u8]>, _, _>(Browse::next);
     SIZE_ENGINE "mDNS, beside its memory" = size_of::<Mdns<'static>>();
+    SIZE_MDNSALL "mDNS with all of that, beside its socket" = MDNS;
     SIZE_NAMES "memory for 3 services, 4 questions and 32 records" = size_of::<mdns_node::Names>();
     SIZE_SERVER "HTTP server" = size_of::<Server<'static, Hello>>();
     SIZE_SERVE "future: Server::run with 4 connections" = server::<4>();

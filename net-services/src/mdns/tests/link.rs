@@ -1,7 +1,7 @@
 //! A link with many devices in virtual time: no executor, no clock, every run the same for the same seed.
 
 use core::cmp::Reverse;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::boxed::Box;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::rc::Rc;
